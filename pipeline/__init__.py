@@ -1,0 +1,1 @@
+"""Recursive Log Pipeline."""
