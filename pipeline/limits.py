@@ -40,6 +40,9 @@ BATCH_ROWS: Final = 65_536
 BATCH_COLUMNS: Final = 128
 """Metadata columns of a batch; the rarest keys beyond share one PACKED column."""
 
+BLOCK_COLUMNS: Final = 1024
+"""Columns of a block, which joins batches of many senders: 20 with 50 keys each."""
+
 FRAME_BYTES: Final = 16 << 20
 """A wire frame, and ZMQ_MAXMSGSIZE: one peer can't make the ingester allocate more."""
 

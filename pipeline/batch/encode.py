@@ -1,0 +1,323 @@
+"""Rows to columns, with the standard library and msgpack only: runs in every service.
+
+A row is an `Entry` or any tuple of its fields: (timestamp, source, level, message,
+metadata, tags, trace_id).  Strategy: `zip` turns rows into columns in one call, each
+distinct set of metadata keys becomes a shape, and a column's kind follows from the set
+of its values' types; there is no Python loop over the fields of an entry.
+Measured (`bench/encode.py`, 1,000 rows a batch): about 2 us of CPU an entry.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from pipeline.batch.layout import (
+    COLUMN,
+    DICT_HEAD,
+    HEAD,
+    LEVEL,
+    MESSAGE,
+    METADATA,
+    METADATA_PREFIX,
+    NUMBER,
+    SHAPE,
+    SOURCE,
+    TAGS,
+    TIMESTAMP,
+    TRACE_ID,
+    VERSION,
+    Codec,
+    Kind,
+    Numbers,
+)
+from pipeline.limits import BATCH_COLUMNS
+
+Row = tuple[int, str, int, str, dict[str, Any] | None, Sequence[str] | None, str | None]
+Data = tuple[Kind, bytes]
+
+_WIDTHS: Final = ((1, "B", 1 << 8), (2, "H", 1 << 16), (4, "I", 1 << 32))
+_DICT_SHARE: Final = 3
+"""A text column is a DICT when its distinct values are at most a third of all."""
+
+_PLAIN: Final = bytes([Numbers.PLAIN])
+_HEX: Final = frozenset("0123456789abcdef")
+
+
+class Encoded(NamedTuple):
+    """A column ready to be framed."""
+
+    name: str
+    kind: Kind
+    present: int
+    data: bytes
+
+
+def _unpackable(value: object) -> str:
+    """What msgpack has no form for (dates, decimals, huge integers) is kept as text."""
+    return str(value)
+
+
+_packer: Final = msgpack.Packer(default=_unpackable, unicode_errors="backslashreplace")
+
+
+def pack(value: object) -> bytes:
+    """One msgpack object; a value that msgpack can't hold becomes text."""
+    try:
+        return _packer.pack(value)  # type: ignore[no-any-return]
+    except (OverflowError, ValueError):
+        _packer.reset()
+        return _packer.pack(str(value))  # type: ignore[no-any-return]
+
+
+def encode_rows(rows: Sequence[Row], numbers: Sequence[int] | None = None) -> bytes:
+    """A payload of all rows, uncompressed; `numbers` are offsets from the sequence.
+
+    Raises TypeError or OverflowError when a field is not of its type, and
+    UnicodeEncodeError when a text has a lone surrogate; the caller then looks at the
+    rows one by one.
+    """
+    times, sources, levels, messages, metadata, tags, traces = zip(*rows, strict=True)
+    columns = [
+        Encoded(TIMESTAMP, *_sized(times, _integers(times))),
+        Encoded(SOURCE, *_sized(sources, _dictionary(sources))),
+        Encoded(LEVEL, *_sized(levels, (Kind.U8, bytes(levels)))),
+        Encoded(MESSAGE, *_sized(messages, _text(messages))),
+    ]
+    if numbers is not None:
+        columns.append(Encoded(NUMBER, *_sized(numbers, _integers(numbers))))
+    if any(metadata) or any(tags) or any(traces):
+        columns += _optional(metadata, tags, traces, len(columns))
+    return assemble(columns, len(rows))
+
+
+def assemble(columns: Sequence[Encoded], rows: int) -> bytes:
+    """Frame plain columns as a payload."""
+    names = [column.name.encode() for column in columns]
+    parts = [HEAD.pack(VERSION, len(columns), rows)]
+    parts += [
+        COLUMN.pack(
+            column.kind,
+            Codec.PLAIN,
+            len(name),
+            column.present,
+            len(column.data),
+            len(column.data),
+        )
+        for column, name in zip(columns, names, strict=True)
+    ]
+    parts += names
+    parts += [column.data for column in columns]
+    return b"".join(parts)
+
+
+def _sized(values: Sequence[object], data: Data) -> tuple[Kind, int, bytes]:
+    return data[0], len(values), data[1]
+
+
+def _optional(
+    metadata: tuple[dict[str, Any] | None, ...],
+    tags: tuple[Sequence[str] | None, ...],
+    traces: tuple[str | None, ...],
+    first: int,
+) -> list[Encoded]:
+    """The columns that not every row has, and the shapes that say which rows do."""
+    keys = [tuple(fields) if fields else () for fields in metadata]
+    names = dict.fromkeys(chain.from_iterable(set(keys)))
+    if not all(type(name) is str for name in names):
+        metadata = tuple(_text_keys(fields) for fields in metadata)
+        return _optional(metadata, tags, traces, first)
+    rest: tuple[dict[str, Any] | None, ...] = ()
+    if len(names) > BATCH_COLUMNS:
+        metadata, rest = _split_rare(metadata, keys)
+        keys = [tuple(fields) if fields else () for fields in metadata]
+        names = dict.fromkeys(chain.from_iterable(set(keys)))
+    values = _values_by_key(metadata, keys, names)
+    columns = [
+        Encoded(METADATA_PREFIX + name, *_sized(found, _any(found)))
+        for name, found in values.items()
+    ]
+    position = {name: first + 1 + index for index, name in enumerate(values)}
+    extras: list[tuple[Sequence[object], str, Callable[[list[Any]], Data]]] = [
+        (tags, TAGS, _tags),
+        (traces, TRACE_ID, _traces),
+        (rest, METADATA, _packed),
+    ]
+    flags: list[Sequence[object]] = []
+    places: list[int] = []
+    for column, name, encode in extras:
+        found = [value for value in column if value]
+        if found:
+            places.append(first + 1 + len(columns))
+            columns.append(Encoded(name, *_sized(found, encode(found))))
+            flags.append([bool(value) for value in column])
+    return [_shape(keys, position, flags, places), *columns]
+
+
+def _shape(
+    keys: list[tuple[str, ...]],
+    position: dict[str, int],
+    flags: list[Sequence[object]],
+    places: list[int],
+) -> Encoded:
+    """Codes of the distinct sets of optional columns, one a row."""
+    rows: list[tuple[Any, ...]] = list(zip(keys, *flags, strict=True))
+    codes = {row: code for code, row in enumerate(dict.fromkeys(rows))}
+    shapes = []
+    for row in codes:
+        there = [place for flag, place in zip(row[1:], places, strict=True) if flag]
+        shapes.append(
+            array("H", sorted([position[key] for key in row[0]] + there)).tobytes()
+        )
+    head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
+    data = head + _codes(map(codes.__getitem__, rows), len(codes)) + _framed(shapes)
+    return Encoded(SHAPE, Kind.SHAPE, len(keys), data)
+
+
+def _values_by_key(
+    metadata: tuple[dict[str, Any] | None, ...],
+    keys: list[tuple[str, ...]],
+    names: Iterable[str],
+) -> dict[str, Sequence[Any]]:
+    """Values of each key in row order.
+
+    Rows with the same keys are grouped, so that a key that only one group has comes
+    out of `zip` in one call; a key of several groups is picked row by row.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for key, fields in zip(keys, metadata, strict=True):
+        if key:
+            groups.setdefault(key, []).append(fields)  # type: ignore[arg-type]
+    owners = Counter(chain.from_iterable(groups))
+    values: dict[str, Sequence[Any]] = {}
+    for key, members in groups.items():
+        found = zip(key, zip(*map(dict.values, members), strict=True), strict=True)
+        values.update(pair for pair in found if owners[pair[0]] == 1)
+    shared = [name for name in names if owners[name] > 1]
+    present = [fields for fields in metadata if fields] if shared else []
+    for name in shared:
+        values[name] = [fields[name] for fields in present if name in fields]
+    return values
+
+
+def _split_rare(
+    metadata: tuple[dict[str, Any] | None, ...], keys: list[tuple[str, ...]]
+) -> tuple[tuple[dict[str, Any] | None, ...], tuple[dict[str, Any] | None, ...]]:
+    """Keep the commonest keys as columns and the others of each row as one map."""
+    counts = Counter(chain.from_iterable(keys))
+    kept = {name for name, _ in counts.most_common(BATCH_COLUMNS)}
+    common = []
+    rare = []
+    for fields in metadata:
+        pairs = (fields or {}).items()
+        common.append({name: value for name, value in pairs if name in kept} or None)
+        rare.append({name: value for name, value in pairs if name not in kept} or None)
+    return tuple(common), tuple(rare)
+
+
+def _text_keys(fields: dict[Any, Any] | None) -> dict[str, Any] | None:
+    return fields and {str(key): value for key, value in fields.items()}
+
+
+def _any(values: Sequence[Any]) -> Data:
+    """The narrowest kind that gives every value back as it was."""
+    types = set(map(type, values))
+    if len(types) == 1:
+        encode = _BY_TYPE.get(types.pop())
+        if encode is not None:
+            return encode(values)
+    return _packed(values)
+
+
+def _integers(values: Sequence[int]) -> Data:
+    try:
+        return Kind.INT64, _PLAIN + array("q", values).tobytes()
+    except OverflowError:
+        return _packed(values)
+
+
+def _floats(values: Sequence[float]) -> Data:
+    return Kind.FLOAT64, _PLAIN + array("d", values).tobytes()
+
+
+def _booleans(values: Sequence[bool]) -> Data:
+    return Kind.BOOL, bytes(values)
+
+
+def _strings(values: Sequence[str]) -> Data:
+    distinct = dict.fromkeys(values)
+    if len(distinct) * _DICT_SHARE <= len(values):
+        return _dictionary(values, distinct)
+    return _text(values)
+
+
+def _dictionary(values: Sequence[str], distinct: Iterable[str] | None = None) -> Data:
+    codes = {
+        value: code for code, value in enumerate(distinct or dict.fromkeys(values))
+    }
+    head = DICT_HEAD.pack(Kind.TEXT, _code_width(len(codes)), len(codes))
+    numbers = _codes(map(codes.__getitem__, values), len(codes))
+    return Kind.DICT, head + numbers + _text(list(codes))[1]
+
+
+def _tags(values: Sequence[Sequence[str]]) -> Data:
+    lists = list(map(tuple, values))
+    codes = {value: code for code, value in enumerate(dict.fromkeys(lists))}
+    head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
+    numbers = _codes(map(codes.__getitem__, lists), len(codes))
+    return Kind.DICT, head + numbers + _packed(list(codes))[1]
+
+
+def _traces(values: Sequence[str]) -> Data:
+    """32 lower-case hex digits are stored as the 16 bytes that they stand for."""
+    if set(map(len, values)) == {32}:
+        joined = "".join(values)
+        if _HEX.issuperset(joined):
+            return Kind.BYTES16, bytes.fromhex(joined)
+    return _text(values)
+
+
+def _text(values: Sequence[str]) -> Data:
+    joined = "\n".join(values)
+    if joined.isascii():
+        return Kind.TEXT, _lengths(list(map(len, values))) + joined.encode() + b"\n"
+    parts = [value.encode() for value in values]
+    lengths = _lengths(list(map(len, parts)))
+    return Kind.TEXT, lengths + b"\n".join(parts) + b"\n"
+
+
+def _packed(values: Sequence[object]) -> Data:
+    return Kind.PACKED, _framed(list(map(pack, values)))
+
+
+def _framed(parts: Sequence[bytes]) -> bytes:
+    return _lengths(list(map(len, parts))) + b"".join(parts)
+
+
+def _lengths(values: Sequence[int]) -> bytes:
+    largest = max(values, default=0)
+    width, code, _ = next(row for row in _WIDTHS if largest < row[2])
+    return bytes([width]) + array(code, values).tobytes()
+
+
+def _code_width(distinct: int) -> int:
+    return 1 if distinct <= 1 << 8 else 2
+
+
+def _codes(values: Iterable[int], distinct: int) -> bytes:
+    if distinct <= 1 << 8:
+        return bytes(values)
+    return array("H", values).tobytes()
+
+
+_BY_TYPE: Final[dict[type, Callable[[Sequence[Any]], Data]]] = {
+    str: _strings,
+    int: _integers,
+    float: _floats,
+    bool: _booleans,
+}

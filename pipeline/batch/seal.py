@@ -1,0 +1,243 @@
+"""Many checked batches joined into one block, its columns packed tight and compressed.
+
+Dense columns are joined by concatenation; only dictionary codes and shapes are
+renumbered.  Integers then become the smallest width that holds them, as offsets or as
+differences, in byte planes, and decimal fractions become integers: all in numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.batch.decode import Batch, Column
+from pipeline.batch.encode import Encoded, pack
+from pipeline.batch.layout import (
+    COLUMN,
+    DICT_HEAD,
+    HEAD,
+    NARROW_HEAD,
+    NUMBER,
+    REQUIRED,
+    SHAPE,
+    VERSION,
+    Codec,
+    Kind,
+    Numbers,
+)
+from pipeline.batch.read import Ints, slices
+from pipeline.compression import compress
+
+_UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+_COMPRESS_FROM: Final = 64
+"""Bytes: below, zstd's own header eats the gain."""
+
+_SCALES: Final = (1, 2, 3, 4, 6)
+"""Decimal places tried for floats: prices, milliseconds, ratios, seconds."""
+
+
+def seal(batches: Sequence[Batch], level: int) -> bytes:
+    """One payload with the rows of all batches, in order; `level` is zstd's.
+
+    All rows must fit limits.BATCH_ROWS, all names limits.BLOCK_COLUMNS: the caller
+    decides where a block ends.
+    """
+    rows = sum(batch.rows for batch in batches)
+    columns = join(batches)
+    names = [column.name.encode() for column in columns]
+    parts = [HEAD.pack(VERSION, len(columns), rows)]
+    stored = []
+    for column, name in zip(columns, names, strict=True):
+        codec, data = _compressed(column.data, level)
+        sizes = (len(name), column.present, len(column.data), len(data))
+        parts.append(COLUMN.pack(column.kind, codec, *sizes))
+        stored.append(data)
+    return b"".join([*parts, *names, *stored])
+
+
+def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
+    if len(data) >= _COMPRESS_FROM:
+        smaller = compress(data, level)
+        if len(smaller) < len(data):
+            return Codec.ZSTD, smaller
+    return Codec.PLAIN, data
+
+
+def join(batches: Sequence[Batch]) -> list[Encoded]:
+    """The columns of all batches, one after another; NUMBER is left to the block."""
+    names = dict.fromkeys(name for batch in batches for name in batch.columns)
+    optional = [
+        name for name in names if name not in REQUIRED and name not in (SHAPE, NUMBER)
+    ]
+    shape = [_join_shapes(batches, optional)] if optional else []
+    return [
+        *(_join_column(name, batches) for name in REQUIRED),
+        *shape,
+        *(_join_column(name, batches) for name in optional),
+    ]
+
+
+def _join_column(name: str, batches: Sequence[Batch]) -> Encoded:
+    columns = [batch.columns[name] for batch in batches if name in batch.columns]
+    present = sum(column.count for column in columns)
+    kinds = {column.kind for column in columns}
+    if kinds == {Kind.DICT, Kind.TEXT}:
+        return Encoded(name, Kind.TEXT, present, _join_texts(list(map(_bare, columns))))
+    if len(kinds) > 1:
+        values = [value for column in columns for value in column.values()]
+        return Encoded(name, *_join_mixed(values, kinds))
+    kind = kinds.pop()
+    return Encoded(name, kind, present, _JOIN[kind](columns))
+
+
+def _join_mixed(values: list[Any], kinds: set[Kind]) -> tuple[Kind, int, bytes]:
+    if kinds == {Kind.TEXT, Kind.BYTES16}:
+        parts = [value.encode() for value in values]
+        return Kind.TEXT, len(values), _framed(parts, b"\n")
+    return Kind.PACKED, len(values), _framed(list(map(pack, values)), b"")
+
+
+def _bare(column: Column) -> tuple[Ints, bytes]:
+    """Lengths and bytes of a text column, with a dictionary written out."""
+    if column.kind == Kind.TEXT:
+        return column.texts.lengths, column.texts.data
+    codes, _, texts = column.dictionary_parts
+    words = [part + b"\n" for part in slices(texts, 1)]
+    return texts.lengths[codes], b"".join(map(words.__getitem__, codes.tolist()))
+
+
+def _join_texts(parts: Sequence[tuple[Ints, bytes]]) -> bytes:
+    lengths = np.concatenate([lengths for lengths, _ in parts])
+    return b"".join([_lengths(lengths), *(data for _, data in parts)])
+
+
+def _join_text_columns(columns: Sequence[Column]) -> bytes:
+    return _join_texts([column.texts for column in columns])
+
+
+def _join_integers(columns: Sequence[Column]) -> bytes:
+    return integers(np.concatenate([column.numbers for column in columns]))
+
+
+def _join_floats(columns: Sequence[Column]) -> bytes:
+    return floats(np.concatenate([column.numbers for column in columns]))
+
+
+def _join_fixed(columns: Sequence[Column]) -> bytes:
+    return b"".join([column.data for column in columns])
+
+
+def _join_dictionaries(columns: Sequence[Column]) -> bytes:
+    codes: dict[bytes, int] = {}
+    kind = columns[0].dictionary_parts[1]
+    border = 1 if kind == Kind.TEXT else 0
+    parts = []
+    for column in columns:
+        numbers, _, texts = column.dictionary_parts
+        table = [codes.setdefault(word, len(codes)) for word in slices(texts, border)]
+        parts.append(np.array(table, np.uint16)[numbers])
+    words = _framed(list(codes), b"\n" * border)
+    return _dictionary(np.concatenate(parts), kind, len(codes)) + words
+
+
+def _dictionary(codes: Any, kind: int, distinct: int) -> bytes:
+    width = 1 if distinct <= 1 << 8 else 2
+    head = DICT_HEAD.pack(kind, width, distinct)
+    numbers: bytes = codes.astype(_UNSIGNED[width]).tobytes()
+    return head + numbers
+
+
+def _join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
+    place = {name: len(REQUIRED) + 1 + index for index, name in enumerate(optional)}
+    codes: dict[bytes, int] = {}
+    parts = []
+    for batch in batches:
+        shape = batch.columns.get(SHAPE)
+        if shape is None:
+            table = [codes.setdefault(b"", len(codes))]
+            parts.append(np.full(batch.rows, table[0], np.uint16))
+            continue
+        new = np.array([place.get(name, 0) for name in batch.columns], "<u2")
+        shapes = [np.sort(new[members]).tobytes() for members in shape.dictionary]
+        table = [codes.setdefault(members, len(codes)) for members in shapes]
+        parts.append(np.array(table, np.uint16)[shape.codes])
+    numbers = np.concatenate(parts)
+    data = _dictionary(numbers, Kind.PACKED, len(codes)) + _framed(list(codes), b"")
+    return Encoded(SHAPE, Kind.SHAPE, len(numbers), data)
+
+
+_JOIN: Final[dict[Kind, Callable[[Sequence[Column]], bytes]]] = {
+    Kind.INT64: _join_integers,
+    Kind.FLOAT64: _join_floats,
+    Kind.BOOL: _join_fixed,
+    Kind.DICT: _join_dictionaries,
+    Kind.TEXT: _join_text_columns,
+    Kind.PACKED: _join_text_columns,
+    Kind.BYTES16: _join_fixed,
+    Kind.U8: _join_fixed,
+}
+
+
+def _framed(parts: Sequence[bytes], border: bytes) -> bytes:
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts))
+    return b"".join([_lengths(lengths), *(part + border for part in parts)])
+
+
+def _lengths(lengths: Ints) -> bytes:
+    largest = int(lengths.max())
+    width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
+    return bytes([width]) + lengths.astype(_UNSIGNED[width]).tobytes()
+
+
+def integers(values: Ints) -> bytes:
+    """INT64 data in the encoding that takes the fewest bytes a value."""
+    low, width = _range(values)
+    if len(values) > 1 and width > 1:
+        steps = np.diff(values)
+        step_low, step_width = _range(steps)
+        # A difference that overflows wraps around, and so does the sum that undoes it.
+        if step_width < width:
+            first = values[:1].tobytes()
+            planes = _narrow(steps, step_low, step_width)
+            return bytes([Numbers.DELTA]) + first + planes
+    return bytes([Numbers.NARROW]) + _narrow(values, low, width)
+
+
+def _range(values: Ints) -> tuple[int, int]:
+    low = int(values.min())
+    span = int(values.max()) - low
+    if span == 0:
+        return low, 0
+    return low, next(width for width in (1, 2, 4, 8) if span < 1 << 8 * width)
+
+
+def _narrow(values: Ints, low: int, width: int) -> bytes:
+    head = NARROW_HEAD.pack(low, width)
+    if width == 0:
+        return head
+    offsets = (values.view(np.uint64) - np.uint64(low & 0xFFFFFFFFFFFFFFFF)).astype(
+        _UNSIGNED[width]
+    )
+    planes = offsets.view(np.uint8).reshape(len(values), width).T
+    return head + planes.tobytes()
+
+
+def floats(values: Any) -> bytes:
+    """FLOAT64 data; as integers where all are decimals of few places."""
+    for scale in _SCALES:
+        if _is_decimal(values[:16], scale) and _is_decimal(values, scale):
+            whole = np.rint(values * 10.0**scale).astype(np.int64)
+            return bytes([Numbers.DECIMAL, scale]) + integers(whole)
+    plain: bytes = values.tobytes()
+    return bytes([Numbers.PLAIN]) + plain
+
+
+def _is_decimal(values: Any, scale: int) -> bool:
+    with np.errstate(all="ignore"):
+        whole = np.rint(values * 10.0**scale)
+        same = whole / 10.0**scale == values
+    small = np.abs(whole) < 1 << 52
+    positive = ~(np.signbit(values) & (values == 0))
+    return bool((same & small & positive).all())
