@@ -1,0 +1,1 @@
+"""Measurements of the pipeline beside its rivals; `bench/README.md` says how."""
