@@ -46,6 +46,10 @@ BLOCK_COLUMNS: Final = 1024
 FRAME_BYTES: Final = 16 << 20
 """A wire frame, and ZMQ_MAXMSGSIZE: one peer can't make the ingester allocate more."""
 
+PLAIN_BYTES: Final = 4 << 20
+"""A plain message: its rows become objects before they can be checked, at up to 64
+bytes of memory for each byte."""
+
 PAYLOAD_BYTES: Final = 64 << 20
 """A payload after decompression: 65,536 rows of 1 KiB; a bomb is refused before it
 is inflated."""

@@ -1,0 +1,129 @@
+"""What the ingester knows of each producer, and what a batch's numbers mean.
+
+Pure: a header goes in, a verdict comes out; the ingester acts on it.  Rules, with
+`accepted` the highest number taken and last = sequence + span - 1:
+
+1. last <= accepted: a duplicate; drop it and acknowledge again.
+2. sequence == accepted + 1: take.
+3. base > accepted + 1 and sequence == base: take, and the numbers between are lost:
+   the sender has said that they will never come.
+4. anything else is a gap or straddles `accepted`: drop and NACK, at most one per
+   100 ms; the sender goes on at accepted + 1.
+
+`durable` follows `accepted` when a commit has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from pipeline.wire.frame import Flag, Header
+
+NACK_INTERVAL: Final = 100_000_000
+"""Nanoseconds: one NACK rewinds the sender; more of them only repeat it."""
+
+PRODUCERS_MAX: Final = 100_000
+"""Producers remembered; at the limit the longest idle is forgotten."""
+
+
+class Verdict(Enum):
+    """What to do with a batch."""
+
+    TAKE = auto()
+    DUPLICATE = auto()
+    NACK = auto()
+    IGNORE = auto()
+
+
+@dataclass(slots=True)
+class Stream:
+    """One producer: its marks, and the ledger of what became of its numbers."""
+
+    producer: bytes
+    accepted: int = 0
+    durable: int = 0
+    stored: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    dropped: int = 0
+    seen: int = 0
+    finished: bool = False
+    kind: str = "session"
+    nacked: int = -NACK_INTERVAL
+    waiting: bool = False
+    """Whether a HELLO is owed once `durable` has reached `accepted`."""
+
+    def judge(self, header: Header, now: int) -> Verdict:
+        """What the rules say of a batch, without taking it."""
+        self.seen = now
+        if header.last <= self.accepted:
+            return Verdict.DUPLICATE
+        following = self.accepted + 1
+        if header.sequence == following:
+            return Verdict.TAKE
+        if header.base > following and header.sequence == header.base:
+            return Verdict.TAKE
+        return self.refuse(now)
+
+    def refuse(self, now: int) -> Verdict:
+        """NACK, unless one went out less than NACK_INTERVAL ago."""
+        if now - self.nacked < NACK_INTERVAL:
+            return Verdict.IGNORE
+        self.nacked = now
+        return Verdict.NACK
+
+    def take(self, header: Header, rejected: int) -> None:
+        """Move `accepted` over a batch of which `rejected` rows can't be stored."""
+        self.lost += header.sequence - self.accepted - 1
+        self.accepted = header.last
+        self.stored += header.rows - rejected
+        self.rejected += rejected
+        self.dropped = max(self.dropped, header.dropped_total)
+        self.finished = bool(header.flags & Flag.FIN)
+
+    def duplicate(self, header: Header) -> None:
+        """Count what came twice."""
+        self.duplicates += header.rows
+
+
+class Streams:
+    """All producers, the one used last at the end; forgotten ones start at zero."""
+
+    def __init__(self, known: Iterable[Stream] = ()) -> None:
+        self._streams = {stream.producer: stream for stream in known}
+        self.forgotten: list[bytes] = []
+        """Producers dropped from memory since the last commit, to be deleted there."""
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def get(self, producer: bytes) -> Stream:
+        """The producer's stream; a new one for a producer not seen before."""
+        stream = self._streams.pop(producer, None)
+        if stream is None:
+            stream = Stream(producer)
+            if len(self._streams) >= PRODUCERS_MAX:
+                self._forget_oldest()
+        self._streams[producer] = stream
+        return stream
+
+    def peek(self, producer: bytes) -> Stream | None:
+        """The producer's stream, if there is one; its age stays."""
+        return self._streams.get(producer)
+
+    def _forget_oldest(self) -> None:
+        oldest = next(
+            (
+                key
+                for key, value in self._streams.items()
+                if value.durable >= value.accepted
+            ),
+            None,
+        )
+        if oldest is not None:
+            del self._streams[oldest]
+            self.forgotten.append(oldest)

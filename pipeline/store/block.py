@@ -1,0 +1,291 @@
+"""A block: the rows of one commit as columns, and the header that queries see first.
+
+The header holds rows, times, the counts per (minute, source, level) and the producer
+runs, so that most questions are answered, or the block passed over, without opening it.
+The byte layouts of counts and runs stand in FORMAT.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.batch.decode import Batch, parse
+from pipeline.batch.layout import LEVEL, SOURCE, TIMESTAMP, Codec
+from pipeline.batch.read import Ints, bad, read_integers
+from pipeline.batch.seal import integers, seal
+from pipeline.compression import FAST_LEVEL, Bytes, compress, decompress
+from pipeline.errors import FrameError, StoreError
+from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS
+
+MINUTE: Final = 60_000_000_000
+"""Nanoseconds of a minute, the width of a cell of the counts."""
+
+CELLS_MAX: Final = 4096
+"""Cells of (minute, source, level) kept; above, only totals per (source, level)."""
+
+_SECTION: Final = struct.Struct("<BI")
+"""codec => u8, bytes after decompression => u32"""
+
+_SIZE: Final = struct.Struct("<I")
+_SECTION_BYTES_MAX: Final = 64 << 20
+_HEADER: Final = struct.Struct("<IqqI")
+"""What the header's CRC covers before counts and runs: rows, minimum, maximum, data's
+CRC."""
+
+
+class Part(NamedTuple):
+    """A batch on its way into a block, with the numbers of its rows."""
+
+    batch: Batch
+    producer: bytes
+    sequence: int
+    offsets: Ints | None
+
+
+class Counts(NamedTuple):
+    """Entries per cell; `minutes` is None where only totals are kept."""
+
+    minutes: Ints | None
+    sources: list[str]
+    source_codes: Ints
+    levels: Ints
+    counts: Ints
+
+
+class Runs(NamedTuple):
+    """Rows that one producer numbered one after another, in the block's row order."""
+
+    producers: list[bytes]
+    codes: Ints
+    firsts: Ints
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A block ready to be committed."""
+
+    rows: int
+    minimum: int
+    maximum: int
+    counts: bytes
+    runs: bytes
+    data: bytes
+    data_crc: int
+    header_crc: int
+    cells: list[tuple[int, str, int, int]]
+    """(second, source, level, count), for those who follow the stream."""
+
+
+def seal_block(parts: Sequence[Part], level: int = FAST_LEVEL) -> Sealed:
+    """One block of all parts' rows, in their order."""
+    data = seal([part.batch for part in parts], level)
+    times = np.concatenate([_numbers(part.batch, TIMESTAMP) for part in parts])
+    cells = count_cells([part.batch for part in parts], times)
+    counts, runs = pack_counts(cells), pack_runs(parts)
+    rows, low, high = len(times), int(times.min()), int(times.max())
+    data_crc = crc32(data)
+    header_crc = header_checksum(rows, low, high, data_crc, counts, runs)
+    seconds = _by_second(cells)
+    return Sealed(rows, low, high, counts, runs, data, data_crc, header_crc, seconds)
+
+
+def header_checksum(
+    rows: int, low: int, high: int, data_crc: int, counts: bytes, runs: bytes
+) -> int:
+    """CRC over everything of the header that a query believes."""
+    return crc32(runs, crc32(counts, crc32(_HEADER.pack(rows, low, high, data_crc))))
+
+
+def _numbers(batch: Batch, name: str) -> npt.NDArray[Any]:
+    return batch.columns[name].numbers
+
+
+class _Cells(NamedTuple):
+    sources: list[str]
+    seconds: Ints
+    codes: Ints
+    levels: Ints
+    counts: Ints
+
+
+def count_cells(batches: Sequence[Batch], times: Ints) -> _Cells:
+    """Entries per (second, source, level)."""
+    names: dict[str, int] = {}
+    codes = []
+    for batch in batches:
+        column = batch.columns[SOURCE]
+        table = [names.setdefault(name, len(names)) for name in column.dictionary]
+        codes.append(np.array(table, np.int64)[column.codes])
+    levels = np.concatenate([_numbers(batch, LEVEL) for batch in batches])
+    seconds = times // 1_000_000_000
+    low = int(seconds.min())
+    # One integer a row: at most 35 bits of seconds, 16 of source and 5 of level.
+    keys = ((seconds - low) << 21) + (np.concatenate(codes) << 5) + levels
+    found, counts = np.unique(keys, return_counts=True)
+    return _Cells(
+        list(names), (found >> 21) + low, (found >> 5) & 0xFFFF, found & 31, counts
+    )
+
+
+def _by_second(cells: _Cells) -> list[tuple[int, str, int, int]]:
+    sources = map(cells.sources.__getitem__, cells.codes.tolist())
+    rest = (cells.levels.tolist(), cells.counts.tolist())
+    return list(zip(cells.seconds.tolist(), sources, *rest, strict=True))
+
+
+def pack_counts(cells: _Cells) -> bytes:
+    """Counts per minute; totals alone when there are more than CELLS_MAX cells."""
+    minutes = cells.seconds // 60
+    low = int(minutes.min())
+    keys = ((minutes - low) << 21) + (cells.codes << 5) + cells.levels
+    by_minute = len(np.unique(keys)) <= CELLS_MAX
+    if not by_minute:
+        keys &= (1 << 21) - 1
+    found, places = np.unique(keys, return_inverse=True)
+    counts = np.bincount(places, cells.counts).astype(np.int64)
+    names = "\n".join(
+        name.replace("\\", "\\\\").replace("\n", "\\n") for name in cells.sources
+    )
+    sections = [
+        integers((found >> 21) + low) if by_minute else b"",
+        integers((found >> 5) & 0xFFFF),
+        integers(found & 31),
+        integers(counts),
+        names.encode(),
+    ]
+    return _pack(len(found), sections)
+
+
+def parse_counts(data: bytes) -> Counts:
+    """Counts from a header; raises FrameError."""
+    size, sections = _unpack(data, 5)
+    minutes, codes, levels, counts = (
+        read_integers(section, size) if len(section) else None
+        for section in sections[:4]
+    )
+    if codes is None or levels is None or counts is None:
+        raise bad("counts without a column")
+    names = [
+        name.replace("\\n", "\n").replace("\\\\", "\\") if "\\" in name else name
+        for name in bytes(sections[4]).decode().split("\n")
+    ]
+    return Counts(minutes, names, codes, levels, counts)
+
+
+def pack_runs(parts: Sequence[Part]) -> bytes:
+    """Producer runs of all parts; neighbours that go on are one run."""
+    codes: dict[bytes, int] = {}
+    runs: list[list[int]] = []
+    for part in parts:
+        code = codes.setdefault(part.producer, len(codes))
+        for first, rows in _stretches(part):
+            last = runs[-1] if runs else None
+            if last and last[0] == code and last[1] + last[2] == first:
+                last[2] += rows
+            else:
+                runs.append([code, first, rows])
+    columns = np.array(runs, np.int64).T
+    sections = [integers(np.ascontiguousarray(column)) for column in columns]
+    return _pack(len(runs), [*sections, b"".join(codes)])
+
+
+def _stretches(part: Part) -> list[tuple[int, int]]:
+    """(first number, rows) of each stretch of rows numbered one after another."""
+    if part.offsets is None:
+        return [(part.sequence, part.batch.rows)]
+    borders = np.flatnonzero(np.diff(part.offsets) != 1) + 1
+    starts = np.concatenate([[0], borders])
+    sizes = np.diff(np.concatenate([starts, [part.batch.rows]]))
+    firsts = part.offsets[starts] + part.sequence
+    return list(zip(firsts.tolist(), sizes.tolist(), strict=True))
+
+
+def parse_runs(data: bytes) -> Runs:
+    """Runs from a header; raises FrameError."""
+    size, sections = _unpack(data, 4)
+    codes, firsts, rows = (read_integers(section, size) for section in sections[:3])
+    joined = bytes(sections[3])
+    producers = [joined[at : at + 16] for at in range(0, len(joined), 16)]
+    return Runs(producers, codes, firsts, rows)
+
+
+def _pack(count: int, sections: Sequence[bytes]) -> bytes:
+    """codec, size | count, sizes of the sections, the sections."""
+    sizes = b"".join(_SIZE.pack(len(section)) for section in sections)
+    body = _SIZE.pack(count) + sizes + b"".join(sections)
+    smaller = compress(body)
+    if len(smaller) < len(body):
+        return _SECTION.pack(Codec.ZSTD, len(body)) + smaller
+    return _SECTION.pack(Codec.PLAIN, len(body)) + body
+
+
+def _unpack(data: Bytes, sections: int) -> tuple[int, list[memoryview]]:
+    if len(data) < _SECTION.size:
+        raise bad("a header's column is cut off")
+    codec, size = _SECTION.unpack_from(data)
+    body: Bytes = memoryview(data)[_SECTION.size :]
+    if codec == Codec.ZSTD:
+        body = decompress(body, min(size, _SECTION_BYTES_MAX))
+    view = memoryview(body)
+    start = _SIZE.size * (1 + sections)
+    if len(view) != size or size < start:
+        raise bad(f"{len(view)} bytes of a header's column; declared {size}")
+    count, *sizes = struct.unpack_from(f"<{1 + sections}I", view)
+    if start + sum(sizes) != size or count > BATCH_ROWS:
+        raise bad("a header's column has sections that don't add up")
+    found = []
+    for length in sizes:
+        found.append(view[start : start + length])
+        start += length
+    return count, found
+
+
+class Block:
+    """A committed block: its rows as a Batch, and who sent each row."""
+
+    def __init__(self, block_id: int, data: bytes, runs: bytes) -> None:
+        self.id = block_id
+        self._runs_data = runs
+        try:
+            self.batch = parse(data, BLOCK_COLUMNS)
+        except FrameError as error:
+            raise StoreError(f"block {block_id} can't be read: {error}") from None
+        self.rows = self.batch.rows
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The producer runs."""
+        return parse_runs(self._runs_data)
+
+    @cached_property
+    def _ends(self) -> Ints:
+        return np.cumsum(self.runs.rows)
+
+    def identities(self, indices: Ints) -> list[tuple[bytes, int]]:
+        """(producer, number) of the given rows."""
+        places = np.searchsorted(self._ends, indices, "right")
+        codes, numbers = self._numbered(places, indices)
+        producers = map(self.runs.producers.__getitem__, codes.tolist())
+        return list(zip(producers, numbers.tolist(), strict=True))
+
+    def order_keys(self) -> tuple[Ints, Ints]:
+        """Per row: the producer's rank (by its bytes) in this block, and the number."""
+        places = np.repeat(np.arange(len(self._ends)), self.runs.rows)
+        codes, numbers = self._numbered(places, np.arange(self.rows))
+        order = np.argsort(np.array(self.runs.producers, "S16"), kind="stable")
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
+        return ranks[codes], numbers
+
+    def _numbered(self, places: Ints, indices: Ints) -> tuple[Ints, Ints]:
+        starts = self._ends[places] - self.runs.rows[places]
+        return self.runs.codes[places], self.runs.firsts[places] + indices - starts

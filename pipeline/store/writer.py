@@ -1,0 +1,169 @@
+"""The one writer: a block, its producers' marks and the dead letters in a transaction.
+
+What `commit` has returned from is on disk (durability "disk"); what it raised from is
+not there at all, and may be tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pipeline.delivery.stream import Stream
+from pipeline.errors import StoreError
+from pipeline.limits import DEAD_LETTER_BYTES
+from pipeline.store.block import Sealed
+from pipeline.store.database import (
+    DatabaseError,
+    Lock,
+    open_writer,
+    size_on_disk,
+)
+
+DEAD_LETTERS_MAX: Final = 10_000
+"""Rows kept: the counters go on, and 40 MB of copies tell what went wrong."""
+
+_CHECKPOINT_BYTES: Final = 4 << 20
+"""WAL size from which each commit moves pages to the database: a checkpoint then costs
+a few milliseconds."""
+
+_RESTART_BYTES: Final = 64 << 20
+"""WAL size from which readers are waited for (20 ms), so that it starts anew."""
+
+
+class DeadLetter(NamedTuple):
+    """Something that could not be stored."""
+
+    time: int
+    reason: str
+    detail: str
+    producer: bytes | None
+    size: int
+    body: bytes
+
+
+class Writer:
+    """Holds the lock and the read-write connection until `close`."""
+
+    def __init__(self, path: Path, durability: str = "disk") -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path.parent} can't be made: {error}") from None
+        self.path = path
+        self._lock = Lock(path)
+        self._connection = open_writer(path, durability)
+        (last,) = self._connection.execute("SELECT max(id) FROM blocks").fetchone()
+        self.last_block: int = last or 0
+
+    def streams(self) -> list[Stream]:
+        """All producers that the database knows, the longest idle first."""
+        found = self._connection.execute(
+            "SELECT id, durable, durable, stored, lost, duplicates, rejected, dropped,"
+            " seen, finished FROM producers WHERE kind = 'session' ORDER BY seen"
+        )
+        return [Stream(*row) for row in found]
+
+    def commit(
+        self,
+        block: Sealed | None,
+        marks: Iterable[Stream],
+        letters: Sequence[DeadLetter],
+        forgotten: Iterable[bytes],
+        now: int,
+    ) -> int:
+        """Commit all of it or nothing; the number of the newest block.
+
+        Raises StoreError when the disk or the database refuses.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            if block is not None:
+                self._insert_block(block, now)
+            self._insert_marks(marks)
+            self._insert_letters(letters)
+            self._connection.executemany(
+                "DELETE FROM producers WHERE id = ?", ((key,) for key in forgotten)
+            )
+            self._connection.execute("COMMIT")
+        except DatabaseError as error:
+            self._roll_back()
+            raise StoreError(f"{self.path} can't be written: {error}") from None
+        if block is not None:
+            self.last_block += 1
+        return self.last_block
+
+    def checkpoint(self) -> None:
+        """Move what the WAL holds to the database, when it is worth it."""
+        wal = size_on_disk(self.path.with_name(self.path.name + "-wal"))
+        if wal < _CHECKPOINT_BYTES:
+            return
+        mode = "RESTART" if wal > _RESTART_BYTES else "PASSIVE"
+        try:
+            self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        except DatabaseError as error:
+            raise StoreError(f"{self.path}: checkpoint failed: {error}") from None
+
+    def close(self) -> None:
+        """Close the database, which empties the WAL, and let go of the lock."""
+        self._connection.close()
+        self._lock.release()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _insert_block(self, block: Sealed, now: int) -> None:
+        self._connection.execute(
+            "INSERT INTO blocks VALUES (?, ?, 0, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
+            (
+                self.last_block + 1,
+                now,
+                block.rows,
+                len(block.data),
+                block.minimum,
+                block.maximum,
+                block.header_crc,
+                block.data_crc,
+                block.counts,
+                block.runs,
+                block.data,
+            ),
+        )
+
+    def _insert_marks(self, marks: Iterable[Stream]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO producers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    stream.producer,
+                    stream.kind,
+                    stream.accepted,
+                    stream.stored,
+                    stream.lost,
+                    stream.duplicates,
+                    stream.rejected,
+                    stream.dropped,
+                    stream.seen,
+                    int(stream.finished),
+                )
+                for stream in marks
+            ),
+        )
+
+    def _insert_letters(self, letters: Sequence[DeadLetter]) -> None:
+        if not letters:
+            return
+        self._connection.executemany(
+            "INSERT INTO dead_letters VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+            (
+                (*letter[:5], letter.body[:DEAD_LETTER_BYTES])
+                for letter in letters[-DEAD_LETTERS_MAX:]
+            ),
+        )
+        self._connection.execute(
+            "DELETE FROM dead_letters WHERE id <="
+            " (SELECT max(id) FROM dead_letters) - ?",
+            (DEAD_LETTERS_MAX,),
+        )

@@ -1,0 +1,177 @@
+"""The header of a batch and the acknowledgement: two structs, written out in FORMAT.md.
+
+Standard library only: every service that sends imports this module.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from pipeline.errors import FrameError
+from pipeline.limits import BATCH_ROWS, FRAME_BYTES, NUMBER_MAX
+
+Bytes = bytes | bytearray | memoryview
+
+MAGIC: Final = b"RLP1"
+"""Three letters and the version of the header."""
+
+PRODUCER_BYTES: Final = 16
+
+_HEADER: Final = struct.Struct(
+    "<"
+    "4s"  # magic => "RLP1"
+    "B"  # flags => Flag
+    "B"  # codec => Codec
+    "H"  # reserved => 0
+    "16s"  # producer => 128 random bits
+    "Q"  # sequence => the batch's first number
+    "Q"  # base => lowest number that the sender still holds
+    "Q"  # span => how many numbers the batch covers
+    "I"  # count => rows in the payload
+    "I"  # crc32 => of the payload, then of this header with zero here
+    "Q"  # dropped_total => entries given up before they got a number
+)
+HEADER_BYTES: Final = _HEADER.size
+_CRC_AT: Final = struct.calcsize("<4sBBH16sQQQI")
+
+_ACKNOWLEDGEMENT: Final = struct.Struct(
+    "<"
+    "B"  # kind => Reply
+    "B"  # status => Status
+    "H"  # version => 1
+    "I"  # retry_ms => wait this long before sending again
+    "16s"  # boot => random, new at each start of the ingester
+    "Q"  # durable => highest number on disk
+    "Q"  # accepted => highest number taken
+    "Q"  # rejected => rows of this producer that could not be stored, so far
+    "I"  # largest => bytes of the largest message taken
+)
+ACKNOWLEDGE_TOPIC: Final = b"a"
+"""Topic of a producer's acknowledgements: this letter and its 16 bytes."""
+
+SUMMARY_TOPIC: Final = b"summary"
+BATCH_TOPIC: Final = b"batch"
+STATUS_TOPIC: Final = b"status"
+
+
+class Flag(IntFlag):
+    """Bits of the header's flags."""
+
+    FLUSH = 1
+    FIN = 2
+
+
+class Codec(IntFlag):
+    """Bits of the header's codec: how the payload is written."""
+
+    ZSTD = 1
+    ROWS = 2
+
+
+class Reply(IntEnum):
+    """Kinds of acknowledgement."""
+
+    ACK = 1
+    NACK = 2
+    HELLO = 3
+
+
+class Status(IntEnum):
+    """What the ingester can do at present."""
+
+    OK = 0
+    DISK_FULL = 1
+    OVERLOADED = 2
+
+
+class Header(NamedTuple):
+    """What stands before a payload; numbers count entries from 1."""
+
+    flags: int
+    codec: int
+    producer: bytes
+    sequence: int
+    base: int
+    span: int
+    rows: int
+    crc: int
+    dropped_total: int
+
+    @property
+    def last(self) -> int:
+        """The highest number that the batch covers."""
+        return self.sequence + self.span - 1
+
+
+class Acknowledgement(NamedTuple):
+    """What the ingester tells one producer."""
+
+    kind: int
+    status: int
+    retry_ms: int
+    boot: bytes
+    durable: int
+    accepted: int
+    rejected: int
+    largest: int
+
+
+def pack_header(header: Header, payload_crc: int) -> bytes:
+    """The header's bytes; `payload_crc` is crc32 of the payload, computed once."""
+    packed = bytearray(_HEADER.pack(MAGIC, *header[:2], 0, *header[2:7], 0, header[8]))
+    struct.pack_into("<I", packed, _CRC_AT, crc32(packed, payload_crc))
+    return bytes(packed)
+
+
+def parse_header(data: Bytes) -> Header:
+    """The header, range checks done; raises FrameError."""
+    if len(data) != HEADER_BYTES:
+        raise FrameError("bad_header", f"{len(data)} bytes; must be {HEADER_BYTES}")
+    magic, flags, codec, _, *rest = _HEADER.unpack(data)
+    if magic[:3] != MAGIC[:3]:
+        raise FrameError("bad_magic", f"got {magic!r}; must be {MAGIC!r}")
+    if magic != MAGIC:
+        raise FrameError("bad_version", f"got {magic!r}; known: {MAGIC!r}")
+    header = Header(flags, codec, *rest)
+    if codec & ~(Codec.ZSTD | Codec.ROWS):
+        raise FrameError("bad_codec", f"unknown codec {codec}")
+    if not 0 < header.base <= header.sequence < NUMBER_MAX:
+        detail = f"base {header.base}, sequence {header.sequence}"
+        raise FrameError("bad_range", f"{detail}; must be 0 < base <= sequence < 2^62")
+    if not 0 < header.span < NUMBER_MAX or header.last >= NUMBER_MAX:
+        raise FrameError("bad_range", f"span {header.span}; must be 1 or more")
+    if not 0 < header.rows <= min(header.span, BATCH_ROWS):
+        limit = f"1 to {BATCH_ROWS} and at most the span"
+        raise FrameError("bad_count", f"{header.rows} rows; must be {limit}")
+    return header
+
+
+def crc_matches(data: Bytes, payload: Bytes) -> bool:
+    """Whether header and payload arrived as they were sent."""
+    zeroed = bytearray(data)
+    (claimed,) = struct.unpack_from("<I", zeroed, _CRC_AT)
+    struct.pack_into("<I", zeroed, _CRC_AT, 0)
+    return bool(crc32(zeroed, crc32(payload)) == claimed)
+
+
+def pack_acknowledgement(reply: Acknowledgement) -> bytes:
+    """The body of an acknowledgement; its topic stands in a frame before it."""
+    return _ACKNOWLEDGEMENT.pack(*reply[:2], 1, *reply[2:])
+
+
+def parse_acknowledgement(data: Bytes) -> Acknowledgement:
+    """An acknowledgement from its body; raises FrameError."""
+    if len(data) != _ACKNOWLEDGEMENT.size:
+        detail = f"{len(data)} bytes; must be {_ACKNOWLEDGEMENT.size}"
+        raise FrameError("bad_acknowledgement", detail)
+    kind, status, version, *rest = _ACKNOWLEDGEMENT.unpack(data)
+    if version != 1:
+        raise FrameError("bad_version", f"acknowledgement version {version}; known: 1")
+    return Acknowledgement(kind, status, *rest)
+
+
+LARGEST_MESSAGE: Final = FRAME_BYTES
+"""What an acknowledgement states as the largest message taken."""
