@@ -1,0 +1,180 @@
+"""ZeroMQ sockets, made with their limits; the only home of zmq.
+
+A socket is bound or connected nowhere else, so that each side's high-water mark,
+largest message and heartbeat stand in one place.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+import zmq
+
+from pipeline.errors import PipelineError
+from pipeline.limits import FRAME_BYTES, SUBSCRIPTION_BYTES
+
+SEND_FRAMES: Final = 64
+"""PUSH: nothing may live only in a socket, so the window is what bounds a sender."""
+
+RECEIVE_FRAMES: Final = 4
+"""PULL, per connection: bounds the ingester's memory (37 MB against 66 at 64)."""
+
+PUBLISH_FRAMES: Final = 32
+ACKNOWLEDGE_FRAMES: Final = 1000
+HANDSHAKE_MS: Final = 2000
+HEARTBEAT_MS: Final = 5000
+RECONNECT_MS: Final = 50
+RECONNECT_MAX_MS: Final = 1000
+
+Socket = zmq.Socket[bytes]
+Again = zmq.Again
+TransportError = zmq.ZMQError
+
+_process_context: zmq.Context[Socket] | None = None
+_owner = 0
+_lock = threading.Lock()
+
+
+def context() -> zmq.Context[Socket]:
+    """The process's context; a new one after fork, whose sockets are the parent's."""
+    global _process_context, _owner
+    with _lock:
+        if _process_context is None or _owner != os.getpid():
+            _process_context = zmq.Context()
+            _owner = os.getpid()
+        return _process_context
+
+
+def _bind(socket: Socket, endpoint: str, setting: str) -> Socket:
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        text = f"{setting}: can't listen on {endpoint}: {error.strerror}"
+        raise PipelineError(f"{text}; free the address or change the setting") from None
+    return socket
+
+
+def _connect(socket: Socket, endpoint: str) -> Socket:
+    socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        text = f"can't connect to {endpoint}: {error.strerror}"
+        raise PipelineError(
+            f"{text}; an endpoint is tcp://host:port or ipc://path"
+        ) from None
+    return socket
+
+
+def pull(endpoint: str) -> Socket:
+    """The ingester's way in."""
+    socket = context().socket(zmq.PULL)
+    socket.setsockopt(zmq.RCVHWM, RECEIVE_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.LINGER, 0)
+    return _bind(socket, endpoint, "ingest.endpoint")
+
+
+def push(endpoint: str) -> Socket:
+    """A sender's way to the ingester; a message leaves only when one is connected."""
+    socket = context().socket(zmq.PUSH)
+    socket.setsockopt(zmq.SNDHWM, SEND_FRAMES)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.LINGER, 0)
+    return _connect(socket, endpoint)
+
+
+def xpub(endpoint: str) -> Socket:
+    """The ingester's way out; `grant` decides on each subscription."""
+    socket = context().socket(zmq.XPUB)
+    socket.setsockopt(zmq.SNDHWM, PUBLISH_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.XPUB_MANUAL, 1)
+    socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+    socket.setsockopt(zmq.LINGER, 0)
+    return _bind(socket, endpoint, "publish.endpoint")
+
+
+def grant(socket: Socket, topic: bytes, *, subscribe: bool) -> None:
+    """Carry out the subscription (or its end) that was received last on an XPUB."""
+    socket.setsockopt(zmq.SUBSCRIBE if subscribe else zmq.UNSUBSCRIBE, topic)
+
+
+def subscribe(endpoint: str, topics: Iterable[bytes]) -> Socket:
+    """A SUB for exactly these topics; two frames a message, topic and body."""
+    socket = context().socket(zmq.SUB)
+    socket.setsockopt(zmq.RCVHWM, ACKNOWLEDGE_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
+    socket.setsockopt(zmq.LINGER, 0)
+    for topic in topics:
+        socket.setsockopt(zmq.SUBSCRIBE, topic)
+    return _connect(socket, endpoint)
+
+
+def receive(socket: Socket) -> list[bytes] | None:
+    """One whole message without waiting; None when there is none."""
+    try:
+        return socket.recv_multipart(zmq.NOBLOCK)
+    except zmq.Again:
+        return None
+
+
+def receive_views(socket: Socket) -> list[memoryview] | None:
+    """As `receive`, without copying large frames."""
+    try:
+        return [
+            frame.buffer for frame in socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        ]
+    except zmq.Again:
+        return None
+
+
+def send(socket: Socket, frames: list[bytes]) -> bool:
+    """One whole message without waiting; False when the socket has no room."""
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return False
+    return True
+
+
+class Poller:
+    """Waits for sockets and file descriptors; times are seconds."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+
+    def watch(self, source: Socket | int, *, write: bool = False) -> None:
+        """Wake up when the source can be read, or with `write` also written."""
+        self._poller.register(source, zmq.POLLIN | (zmq.POLLOUT if write else 0))
+
+    def forget(self, source: Socket | int) -> None:
+        """No longer wait for the source."""
+        with suppress(KeyError):
+            self._poller.unregister(source)
+
+    def wait(self, seconds: float | None) -> dict[Socket | int, int]:
+        """Sources that are ready; empty after the time."""
+        timeout = None if seconds is None else max(0, int(seconds * 1000 + 0.999))
+        return dict(self._poller.poll(timeout))
+
+
+def default_acknowledge_endpoint(endpoint: str) -> str:
+    """Where acknowledgements come from when nobody says: the ingest port + 1."""
+    scheme, _, address = endpoint.partition("://")
+    host, colon, port = address.rpartition(":")
+    if scheme != "tcp" or not colon or not port.isdigit():
+        text = f"can't guess where {endpoint} acknowledges"
+        raise PipelineError(f"{text}; give acknowledge_endpoint")
+    return f"tcp://{host}:{int(port) + 1}"
