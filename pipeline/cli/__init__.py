@@ -1,0 +1,102 @@
+"""The command line: finds the command and loads only what that one needs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pipeline.errors import ConfigError, PipelineError
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+COMMANDS: Final = {
+    "up": "start all processes, and restart the ones that die (the default)",
+    "send": "send the lines of standard input",
+    "ingester": "take entries in and store them",
+    "analyzer": "watch what is stored and raise alerts",
+    "gateway": "answer JSON-RPC and HTTP",
+    "collector": "follow log files",
+    "query-worker": "answer the gateway's questions (started by the gateway)",
+}
+"""Every command: module `pipeline.cli.<name>` has its arguments and its `run`."""
+
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+"""Exit codes: it went wrong; wrong arguments or settings; Ctrl-C."""
+
+
+class Command(Protocol):
+    """What the module of a command offers."""
+
+    @property
+    def add_arguments(self) -> Callable[[ArgumentParser], None]:
+        """Declare the options."""
+
+    @property
+    def run(self) -> Callable[[Namespace], int]:
+        """Do it; the exit code."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command that `arguments` (default: the command line) name."""
+    given = sys.argv[1:] if arguments is None else arguments
+    name = given[0] if given else "up"
+    if name in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"pipeline {_version()}")
+        return 0
+    if name.startswith("-"):
+        name, given = "up", ["up", *given]
+    if name not in COMMANDS:
+        return _fail("pipeline", f"{name!r} is no command{_nearest(name)}", MISUSED)
+    return _run(name, given[1:])
+
+
+def _run(name: str, given: list[str]) -> int:
+    from argparse import ArgumentParser
+
+    command: Command = import_module(f"pipeline.cli.{name.replace('-', '_')}")
+    parser = ArgumentParser(f"pipeline {name}", description=COMMANDS[name])
+    command.add_arguments(parser)
+    try:
+        return command.run(parser.parse_args(given))
+    except ConfigError as error:
+        return _fail(f"pipeline {name}", str(error), MISUSED)
+    except PipelineError as error:
+        return _fail(f"pipeline {name}", str(error), FAILED)
+    except BrokenPipeError:  # the reader of our output went away: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _fail(who: str, what: str, code: int) -> int:
+    print(f"{who}: {what}", file=sys.stderr)
+    return code
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    usage = "usage: pipeline [COMMAND] [--config FILE] [--host HOST] [--port PORT] ..."
+    more = "`pipeline COMMAND --help` lists a command's options."
+    return "\n".join([usage, "", *lines, "", more])
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "; try `pipeline --help`"
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("recursive-log-pipeline")

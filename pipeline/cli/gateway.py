@@ -1,0 +1,18 @@
+"""`pipeline gateway`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from pipeline.cli.process import add_arguments, start
+
+__all__ = ["add_arguments", "run"]
+
+
+def run(arguments: Namespace) -> int:
+    """Serve until asked to stop."""
+    settings = start(arguments)
+    from pipeline.gateway import server
+
+    server.run(settings)
+    return 0

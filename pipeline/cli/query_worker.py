@@ -1,0 +1,19 @@
+"""`pipeline query-worker`: one worker of the gateway, on standard input and output."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from pipeline.cli.process import add_arguments, start
+
+__all__ = ["add_arguments", "run"]
+
+
+def run(arguments: Namespace) -> int:
+    """Answer until standard input ends."""
+    settings = start(arguments, parent=os.getppid())
+    from pipeline.query import worker
+
+    worker.run(settings)
+    return 0

@@ -1,0 +1,250 @@
+"""Every setting: its type, default, bounds and meaning, stated once.
+
+`load` checks files, environment and flags against these classes; `config/schema.json`
+and `config/default.yaml` are generated from them. Standard library only: the
+supervisor, which has to stay small, reads them too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pipeline import limits
+
+Value = TypeVar("Value", str, int, float, bool, tuple[str, ...])
+
+ENDPOINT = (
+    r"^(tcp://[^\s:/]+:[0-9]{1,5}|tcp://\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}|ipc://\S+)$"
+)
+"""The two transports that are offered: `tcp://host:port` and `ipc://path`."""
+
+
+def setting(default: Value, meaning: str, **bounds: Any) -> Value:
+    """One key; bounds are `minimum`, `maximum`, `choices`, `pattern` and `example`."""
+    return field(default=default, metadata={"meaning": meaning, **bounds})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The gateway's HTTP server: JSON-RPC, live tail, health."""
+
+    host: str = setting(
+        "127.0.0.1", "Address that the gateway listens on.", pattern=r"^\S+$"
+    )
+    port: int = setting(8888, "Port of the gateway.", minimum=0, maximum=65_535)
+    auto_start: bool = setting(True, "Whether `pipeline up` starts the gateway.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Where entries come in, and how they are grouped into commits."""
+
+    endpoint: str = setting(
+        "tcp://127.0.0.1:5555",
+        "Where producers push entries to.",
+        pattern=ENDPOINT,
+        example="tcp://127.0.0.1:5555 or ipc:///run/pipeline/ingest",
+    )
+    commit_interval_ms: int = setting(
+        50, "Longest wait before entries are committed.", minimum=1, maximum=10_000
+    )
+    commit_rows: int = setting(
+        limits.BATCH_ROWS,
+        "A commit is made at this many entries, however little time has passed.",
+        minimum=1,
+        maximum=limits.BATCH_ROWS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Where acknowledgements, summaries and committed batches are published."""
+
+    endpoint: str = setting(
+        "tcp://127.0.0.1:5556",
+        "Where subscribers connect to.",
+        pattern=ENDPOINT,
+        example="tcp://127.0.0.1:5556 or ipc:///run/pipeline/publish",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The SQLite database, and how long it keeps entries."""
+
+    db_path: str = setting(
+        "./logs/recursive_logs.db",
+        "Database file; a relative path starts at the working directory.",
+        pattern=r"\S",
+        example="./logs/recursive_logs.db",
+    )
+    max_size_mb: int = setting(
+        1000, "Size on disk, in MB, above which the oldest blocks go.", minimum=1
+    )
+    max_days: int = setting(
+        30, "Days after which entries go.", minimum=1, maximum=36_500
+    )
+    durability: str = setting(
+        "disk",
+        "What an acknowledged entry survives: a power cut (disk, synchronous=FULL)"
+        " or the end of the process (process, synchronous=NORMAL).",
+        choices=("disk", "process"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorLimits:
+    """How every Python collector batches, waits and bounds its memory."""
+
+    memory_bytes: int = setting(
+        16 << 20, "Most that waits in memory, in bytes.", minimum=64 << 10
+    )
+    batch_rows: int = setting(
+        1000, "Entries of one batch.", minimum=1, maximum=limits.BATCH_ROWS
+    )
+    batch_bytes: int = setting(
+        256 << 10,
+        "Bytes of one batch.",
+        minimum=1 << 10,
+        maximum=limits.FRAME_BYTES,
+    )
+    linger_ms: int = setting(
+        10,
+        "Longest that an entry waits for its batch to fill.",
+        minimum=0,
+        maximum=60_000,
+    )
+    block_ms: int = setting(
+        5,
+        "Longest that one log call waits when memory is full.",
+        minimum=0,
+        maximum=60_000,
+    )
+    compression: str = setting(
+        "auto",
+        "Batches on the wire; auto: zstd, unless the ingester is local.",
+        choices=("auto", "none", "zstd"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one question may cost."""
+
+    workers: int = setting(
+        2, "Worker processes that answer questions.", minimum=1, maximum=64
+    )
+    timeout_seconds: float = setting(
+        30.0, "Longest that one question runs.", minimum=0.001, maximum=3600
+    )
+    max_rows: int = setting(
+        10_000, "Most entries that one reply returns.", minimum=1, maximum=100_000
+    )
+    max_rows_scanned: int = setting(
+        1_000_000_000, "Most entries that one question looks at.", minimum=1
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What one client of the gateway may cost."""
+
+    request_bytes: int = setting(
+        16 << 20, "Largest request body.", minimum=1 << 10, maximum=1 << 30
+    )
+    batch_calls: int = setting(
+        100, "Most calls in one JSON-RPC batch.", minimum=1, maximum=10_000
+    )
+    pending_queries: int = setting(
+        64, "Questions that may wait for a worker; beyond it: busy.", minimum=1
+    )
+    durable_timeout_seconds: float = setting(
+        5.0,
+        "Longest that `log` waits for its entry to be durable.",
+        minimum=0.001,
+        maximum=3600,
+    )
+    tail_clients: int = setting(100, "Most clients of the live tail.", minimum=0)
+    tail_queue: int = setting(
+        1000,
+        "Entries that wait for one slow client; what it misses is counted.",
+        minimum=1,
+        maximum=1_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RecursiveMcp:
+    """The platform's MCP servers."""
+
+    enabled: bool = setting(True, "Whether it is collected.")
+    auto_trace: bool = setting(True, "Whether every call gets a trace id.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecursiveWebsocket:
+    """The platform's WebSocket connections."""
+
+    enabled: bool = setting(True, "Whether it is collected.")
+    log_messages: bool = setting(False, "Whether the messages themselves are kept.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecursiveAi:
+    """The platform's model calls."""
+
+    enabled: bool = setting(True, "Whether it is collected.")
+    log_python_calls: bool = setting(True, "Whether Python calls are kept.")
+
+
+@dataclass(frozen=True, slots=True)
+class RecursiveHttp:
+    """The platform's HTTP requests."""
+
+    enabled: bool = setting(True, "Whether it is collected.")
+    ignore_paths: tuple[str, ...] = setting(
+        ("/health", "/favicon.ico", "/static"), "Paths that are not logged."
+    )
+    capture_body: bool = setting(False, "Whether bodies are kept.")
+
+
+@dataclass(frozen=True, slots=True)
+class Collectors:
+    """The platform's collectors, by what they watch."""
+
+    recursive_mcp: RecursiveMcp = field(default_factory=RecursiveMcp)
+    recursive_websocket: RecursiveWebsocket = field(default_factory=RecursiveWebsocket)
+    recursive_ai: RecursiveAi = field(default_factory=RecursiveAi)
+    recursive_http: RecursiveHttp = field(default_factory=RecursiveHttp)
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """When the analyzer raises an alert, and where it goes."""
+
+    enabled: bool = setting(True, "Whether alerts are raised.")
+    error_spike_threshold: int = setting(
+        20, "Errors within the window that make a spike.", minimum=1
+    )
+    error_spike_window: int = setting(
+        300, "The window, in seconds; it slides.", minimum=1, maximum=86_400
+    )
+    channels: tuple[str, ...] = setting(("console",), "Where alerts are sent.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration; `load` makes it, every process gets one."""
+
+    project_name: str = setting("recursive-platform", "Name of the project.")
+    project_type: str = setting("webapp", "Kind of the project.")
+    server: Server = field(default_factory=Server)
+    ingest: Ingest = field(default_factory=Ingest)
+    publish: Publish = field(default_factory=Publish)
+    storage: Storage = field(default_factory=Storage)
+    collector: CollectorLimits = field(default_factory=CollectorLimits)
+    query: Query = field(default_factory=Query)
+    gateway: Gateway = field(default_factory=Gateway)
+    collectors: Collectors = field(default_factory=Collectors)
+    alerts: Alerts = field(default_factory=Alerts)
