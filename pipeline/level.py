@@ -31,7 +31,7 @@ _ALIASES: Final = {
     Level.TRACE: "trace trc t finest finer verbose silly v",
     # PostgreSQL numbers its debug levels; fine and config are java.util.logging's
     Level.DEBUG: "debug dbg d fine config debug1 debug2 debug3 debug4 debug5",
-    Level.INFO: "info inf i information informational notice n log success",
+    Level.INFO: "info inf i information informational notice note n log success",
     Level.WARN: "warn warning wrn w",
     Level.ERROR: "error err e eror severe failure",
     # what syslog, Python, Go and PHP call beyond an error

@@ -1,0 +1,1 @@
+"""Collectors: what services call, and what reads their output."""
