@@ -25,6 +25,10 @@ from pipeline.wire.frame import Flag, Header
 NACK_INTERVAL: Final = 100_000_000
 """Nanoseconds: one NACK rewinds the sender; more of them only repeat it."""
 
+FINISHED_AGE: Final = 3600 * 1_000_000_000
+IDLE_AGE: Final = 30 * 24 * FINISHED_AGE
+"""Nanoseconds; a session's id is never used again."""
+
 PRODUCERS_MAX: Final = 100_000
 """Producers remembered; at the limit the longest idle is forgotten."""
 
@@ -114,6 +118,18 @@ class Streams:
     def peek(self, producer: bytes) -> Stream | None:
         """The producer's stream, if there is one; its age stays."""
         return self._streams.get(producer)
+
+    def expire(self, now: int) -> None:
+        """Forget who has finished an hour ago or has been idle for 30 days."""
+        gone = [
+            stream.producer
+            for stream in self._streams.values()
+            if stream.durable >= stream.accepted
+            and now - stream.seen > (FINISHED_AGE if stream.finished else IDLE_AGE)
+        ]
+        for producer in gone:
+            del self._streams[producer]
+        self.forgotten += gone
 
     def _forget_oldest(self) -> None:
         oldest = next(

@@ -67,7 +67,7 @@ class Writer:
 
     def commit(
         self,
-        block: Sealed | None,
+        blocks: Sequence[Sealed],
         marks: Iterable[Stream],
         letters: Sequence[DeadLetter],
         forgotten: Iterable[bytes],
@@ -79,8 +79,8 @@ class Writer:
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            if block is not None:
-                self._insert_block(block, now)
+            for number, block in enumerate(blocks, self.last_block + 1):
+                self._insert_block(number, block, now)
             self._insert_marks(marks)
             self._insert_letters(letters)
             self._connection.executemany(
@@ -90,8 +90,7 @@ class Writer:
         except DatabaseError as error:
             self._roll_back()
             raise StoreError(f"{self.path} can't be written: {error}") from None
-        if block is not None:
-            self.last_block += 1
+        self.last_block += len(blocks)
         return self.last_block
 
     def checkpoint(self) -> None:
@@ -114,11 +113,11 @@ class Writer:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _insert_block(self, block: Sealed, now: int) -> None:
+    def _insert_block(self, number: int, block: Sealed, now: int) -> None:
         self._connection.execute(
             "INSERT INTO blocks VALUES (?, ?, 0, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)",
             (
-                self.last_block + 1,
+                number,
                 now,
                 block.rows,
                 len(block.data),

@@ -29,10 +29,11 @@ checked."""
 
 
 class Rejected(NamedTuple):
-    """An entry that can't be stored: its place in the message, and why."""
+    """An entry that can't be stored: its place in the message, why, and what came."""
 
     place: int
     error: EntryError
+    found: object
 
 
 class Rows(NamedTuple):
@@ -142,7 +143,7 @@ def _rows(found: Any, now: int, source: str | None) -> Rows:
             rows.entries.append(_entry(fields, now, source))
             rows.places.append(place)
         except EntryError as error:
-            rows.rejected.append(Rejected(place, error))
+            rows.rejected.append(Rejected(place, error, fields))
     return rows
 
 

@@ -24,7 +24,7 @@ def build_store(
         part = Part(batch, producer, stream.accepted + 1, None)
         stream.accepted += len(rows)
         stream.stored += len(rows)
-        writer.commit(seal_block([part]), [stream], [], [], now=1)
+        writer.commit([seal_block([part])], [stream], [], [], now=1)
     writer.close()
 
 

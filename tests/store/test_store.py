@@ -109,9 +109,12 @@ def test_runs_join_what_goes_on_and_split_at_gaps() -> None:
     runs = parse_runs(sealed.runs)
 
     assert [PRODUCER, other] == runs.producers
-    assert list(
-        zip(runs.codes, runs.firsts, runs.rows, strict=True)
-    ) == [(0, 1, 4), (1, 1, 2), (0, 5, 1), (0, 7, 1)]
+    assert list(zip(runs.codes, runs.firsts, runs.rows, strict=True)) == [
+        (0, 1, 4),
+        (1, 1, 2),
+        (0, 5, 1),
+        (0, 7, 1),
+    ]
     assert isinstance(runs, Runs)
 
 
@@ -150,7 +153,7 @@ def test_marks_survive_a_restart(path: Path) -> None:
     """The ledger of a producer is read back as it was."""
     stream = Stream(PRODUCER, 9, 9, 7, 1, 2, 1, 3, 42, finished=True)
     writer = Writer(path)
-    writer.commit(None, [stream], [], [], now=1)
+    writer.commit([], [stream], [], [], now=1)
     writer.close()
 
     assert [stream] == Writer(path).streams()
@@ -160,8 +163,8 @@ def test_dead_letters_are_capped_in_number_and_size(path: Path) -> None:
     """The newest are kept, with a bounded copy of each."""
     writer = Writer(path)
     letters = [DeadLetter(1, "r", "d", None, 9, b"x" * 9000)] * DEAD_LETTERS_MAX
-    writer.commit(None, [], letters, [], now=1)
-    writer.commit(None, [], letters[:5], [], now=1)
+    writer.commit([], [], letters, [], now=1)
+    writer.commit([], [], letters[:5], [], now=1)
     writer.close()
 
     with sqlite3.connect(path) as connection:
@@ -179,7 +182,7 @@ def test_part_batches_of_one_block_keep_numpy_order_keys(path: Path) -> None:
     assert batch is not None
     parts = [Part(batch, b"b" * 16, 5, None), Part(batch, b"a" * 16, 1, None)]
     writer = Writer(path)
-    writer.commit(seal_block(parts), [], [], [], now=1)
+    writer.commit([seal_block(parts)], [], [], [], now=1)
     writer.close()
     reader = Reader(path)
     reader.refresh()

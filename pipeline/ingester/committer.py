@@ -1,0 +1,97 @@
+"""The thread that compresses and writes, so that the main one goes on receiving.
+
+One commit at a time: while it runs the next one gathers, and when that is full too the
+ingester stops receiving, which is how senders feel the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from pipeline import clock
+from pipeline.errors import StoreError
+from pipeline.ingester.intake import Cut
+from pipeline.store.block import Sealed, seal_block
+from pipeline.store.writer import Writer
+
+
+@dataclass(slots=True)
+class Commit:
+    """A cut on its way to disk, and how that ended."""
+
+    cut: Cut
+    sealed: list[Sealed] | None = None
+    first_block: int = 0
+    error: str | None = None
+
+
+class Committer:
+    """Runs commits on a thread of its own; `wake` can be read when one has ended."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._jobs: deque[Commit | None] = deque()
+        self._ended: deque[Commit] = deque()
+        self._ready = threading.Semaphore(0)
+        self.wake, self._bell = os.pipe()
+        os.set_blocking(self.wake, False)
+        self.busy = False
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    def submit(self, commit: Commit) -> None:
+        """Start a commit, or try one again that failed; only when not `busy`."""
+        self.busy = True
+        commit.error = None
+        self._jobs.append(commit)
+        self._ready.release()
+
+    def ended(self) -> Commit | None:
+        """The commit that has ended since, if one has."""
+        if not self._ended:
+            return None
+        os.read(self.wake, 1)
+        self.busy = False
+        return self._ended.popleft()
+
+    def close(self) -> None:
+        """End the thread after the running commit."""
+        self._jobs.append(None)
+        self._ready.release()
+        self._thread.join()
+        os.close(self.wake)
+        os.close(self._bell)
+
+    def _run(self) -> None:
+        while True:
+            self._ready.acquire()
+            commit = self._jobs.popleft()
+            if commit is None:
+                return
+            self._carry_out(commit)
+            self._ended.append(commit)
+            os.write(self._bell, b"x")
+            if commit.error is None:
+                self._checkpoint()
+
+    def _carry_out(self, commit: Commit) -> None:
+        try:
+            if commit.sealed is None:
+                commit.sealed = list(map(seal_block, commit.cut.blocks))
+            cut = commit.cut
+            commit.first_block = self._writer.last_block + 1
+            self._writer.commit(
+                commit.sealed, cut.marks, cut.letters, cut.forgotten, clock.now_ns()
+            )
+        except StoreError as error:
+            commit.error = str(error)
+
+    def _checkpoint(self) -> None:
+        try:
+            self._writer.checkpoint()
+        except StoreError:
+            # The WAL keeps growing; the next commit tells producers when it can't.
+            return

@@ -1,0 +1,212 @@
+"""What a message means: a batch to keep, a duplicate, a dead letter, a plain entry.
+
+No socket and no clock: frames go in, and what to do about them accumulates here until
+`cut` hands it over as one commit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pipeline.batch.encode import pack
+from pipeline.delivery.stream import Stream, Streams, Verdict
+from pipeline.entry import Entry
+from pipeline.errors import FrameError
+from pipeline.ingester.batcher import Batcher, Policy
+from pipeline.limits import DEAD_LETTER_BYTES
+from pipeline.store.block import Part
+from pipeline.store.writer import DeadLetter
+from pipeline.wire.codec import Rejected, batch_of, decode_batch, decode_plain
+from pipeline.wire.frame import (
+    HEADER_BYTES,
+    MAGIC,
+    Bytes,
+    Flag,
+    Header,
+    Reply,
+    crc_matches,
+    parse_header,
+)
+
+LETTERS_MAX: Final = 1000
+"""Dead letters of one commit: a flood of bad input must not become the store."""
+
+_PLAIN_ROWS: Final = 1000
+_NAME_BYTES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one commit must make durable."""
+
+    blocks: list[list[Part]]
+    marks: list[Stream]
+    letters: list[DeadLetter]
+    forgotten: list[bytes]
+
+
+class Intake:
+    """Judges messages and gathers the next commit."""
+
+    def __init__(self, boot: bytes, known: Sequence[Stream], policy: Policy) -> None:
+        self.streams = Streams(known)
+        self.batcher = Batcher(policy)
+        self.counters: Counter[str] = Counter()
+        self.replies: dict[bytes, Reply] = {}
+        """Producers to be answered now; a NACK outranks an ACK."""
+        self._plain = Stream(boot, kind="plain")
+        self._rows: list[Entry] = []
+        self._marked: set[bytes] = set()
+        self._letters: list[DeadLetter] = []
+
+    def receive(self, frames: Sequence[Bytes], now: int) -> None:
+        """Take in one message of either kind, whatever it holds."""
+        self.counters["messages"] += 1
+        try:
+            if len(frames) == 2 and _is_header(frames[0]):
+                self._receive_batch(frames[0], frames[1], now)
+            else:
+                self._receive_plain(frames, now)
+        except FrameError as error:
+            self._bury(error.reason, error.detail, None, b"".join(frames), now)
+
+    def due(self, now: int) -> bool:
+        """Whether the next commit should start."""
+        deadline = self.batcher.deadline()
+        return self.batcher.full() or (deadline is not None and now >= deadline)
+
+    def cut(self, now: int) -> Cut:
+        """Everything gathered since the last cut, with copies of the marks."""
+        self._seal_plain(now)
+        marks = [
+            replace(stream) for stream in map(self.streams.peek, self._marked) if stream
+        ]
+        if self._plain.accepted > self._plain.durable:
+            marks.append(replace(self._plain))
+            self._plain.durable = self._plain.accepted
+        letters, self._letters = self._letters, []
+        forgotten, self.streams.forgotten = self.streams.forgotten, []
+        self._marked.clear()
+        return Cut(self.batcher.cut(now), marks, letters, forgotten)
+
+    def committed(self, cut: Cut) -> list[Stream]:
+        """Raise the durable marks after a commit; the streams to acknowledge."""
+        done = []
+        for mark in cut.marks:
+            stream = self.streams.peek(mark.producer)
+            if stream is not None:
+                stream.durable = mark.accepted
+                done.append(stream)
+        return done
+
+    def _receive_batch(self, head: Bytes, payload: Bytes, now: int) -> None:
+        header = parse_header(head)
+        if not crc_matches(head, payload):
+            self.counters["bad_crc"] += 1
+            known = self.streams.peek(header.producer)
+            if known is not None and known.refuse(now) is Verdict.NACK:
+                self.replies[header.producer] = Reply.NACK
+            return
+        stream = self.streams.get(header.producer)
+        verdict = stream.judge(header, now)
+        if verdict is Verdict.TAKE:
+            self._take(stream, header, payload, now)
+        elif verdict is Verdict.DUPLICATE:
+            stream.duplicate(header)
+            self.counters["duplicates"] += header.rows
+            self.replies.setdefault(header.producer, Reply.ACK)
+        else:
+            self.counters["gaps"] += 1
+            if verdict is Verdict.NACK:
+                self.replies[header.producer] = Reply.NACK
+        if header.flags & Flag.FLUSH and stream.durable < stream.accepted:
+            self.batcher.flush(now)
+
+    def _take(self, stream: Stream, header: Header, payload: Bytes, now: int) -> None:
+        batch, rejected = None, header.rows
+        try:
+            decoded = decode_batch(header, payload, now)
+        except FrameError as error:
+            self._bury(error.reason, error.detail, header.producer, bytes(payload), now)
+            self.counters["rejected"] += header.rows
+        else:
+            batch, rejected = decoded.batch, len(decoded.rejected)
+            self._reject(decoded.rejected, header.producer, now)
+        if batch is not None:
+            part = Part(batch, header.producer, header.sequence, decoded.offsets)
+            self._keep(part, len(payload), now)
+        stream.take(header, rejected)
+        self._marked.add(header.producer)
+        self.batcher.hasten(now + self.batcher.policy.age)
+
+    def _receive_plain(self, frames: Sequence[Bytes], now: int) -> None:
+        if not 0 < len(frames) <= 2:
+            raise FrameError("bad_frames", f"{len(frames)} frames; must be 1 or 2")
+        source = None
+        if len(frames) == 2 and 0 < len(frames[0]) <= _NAME_BYTES:
+            source = bytes(frames[0]).decode(errors="replace")
+        rows = decode_plain(frames[-1], now, source)
+        self._rows += rows.entries
+        self._plain.rejected += len(rows.rejected)
+        self.counters["plain_entries"] += len(rows.entries)
+        unknown = sum("level_text" in (row.metadata or ()) for row in rows.entries)
+        self.counters["unknown_levels"] += unknown
+        self._reject(rows.rejected, None, now)
+        if len(self._rows) >= _PLAIN_ROWS:
+            self._seal_plain(now)
+        if rows.entries:
+            self.batcher.hasten(now + self.batcher.policy.age)
+
+    def _seal_plain(self, now: int) -> None:
+        """Plain entries get the boot id as producer and running numbers."""
+        rows, self._rows = self._rows, []
+        if not rows:
+            return
+        batch = batch_of(rows).batch
+        if batch is not None:
+            self._keep(
+                Part(batch, self._plain.producer, self._plain.accepted + 1, None),
+                0,
+                now,
+            )
+            self._plain.accepted += len(rows)
+            self._plain.stored += len(rows)
+            self._plain.seen = now
+
+    def _keep(self, part: Part, size: int, now: int) -> None:
+        self.counters["entries"] += part.batch.rows
+        self.counters["bytes"] += size
+        self.batcher.add(part, size, now)
+
+    def _reject(
+        self, rejected: Sequence[Rejected], producer: bytes | None, now: int
+    ) -> None:
+        self.counters["rejected"] += len(rejected)
+        for _, error, found in rejected[:LETTERS_MAX]:
+            self._bury(
+                f"entry_{error.field.split('.')[0][:32]}",
+                str(error),
+                producer,
+                pack(found),
+                now,
+            )
+
+    def _bury(
+        self, reason: str, detail: str, producer: bytes | None, body: bytes, now: int
+    ) -> None:
+        self.counters[f"dead_letter.{reason}"] += 1
+        if len(self._letters) >= LETTERS_MAX:
+            self.counters["dead_letters_not_kept"] += 1
+            return
+        copy = bytes(body[:DEAD_LETTER_BYTES])
+        self._letters.append(
+            DeadLetter(now, reason, detail[:1000], producer, len(body), copy)
+        )
+        self.batcher.hasten(now + self.batcher.policy.age)
+
+
+def _is_header(frame: Bytes) -> bool:
+    return bytes(frame[: len(MAGIC) - 1]) == MAGIC[:-1] or len(frame) == HEADER_BYTES
