@@ -77,17 +77,17 @@ def unknown(path: str, origin: str) -> ConfigError:
 
 
 def _nearest(path: str) -> str:
+    """The key of the same section with a like name; else one anywhere; else all."""
     from difflib import get_close_matches
 
     known = [*sections(), *keys()]
     section, _, name = path.rpartition(".")
-    if path_match := get_close_matches(path, known, n=1, cutoff=0.75):
-        return path_match[0]
-    by_name = {k.rpartition(".")[2]: k for k in reversed(known)}
-    if name_match := get_close_matches(name, by_name, n=1, cutoff=0.75):
-        return by_name[name_match[0]]
-    inside = [k for k in known if k.rpartition(".")[0] == section]
-    return "one of " + ", ".join(inside or sections())
+    inside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
+    anywhere = {k.rpartition(".")[2]: k for k in reversed(known)}
+    for candidates in (inside, anywhere):
+        if near := get_close_matches(name, candidates, n=1):
+            return candidates[near[0]]
+    return "one of " + ", ".join(inside.values() or sections())
 
 
 def check(key: Key, value: object, origin: str) -> object:

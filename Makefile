@@ -1,0 +1,82 @@
+# `make run` starts everything; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= config/recursive.yaml
+NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
+	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
+
+# Debian packages that tests use; a test without its package is skipped by name.
+TEST_PACKAGES :=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench config test-tools check-node
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: $(VENV)/run.stamp ## install what is missing, then start the whole pipeline
+	@exec $(BIN)/pipeline up --config $(CONFIG)
+
+test: $(VENV)/test.stamp lint check-node ## lint, then the tests of Node and Python
+	$(if $(NODE_TESTS),node --test $(NODE_TESTS))
+	$(BIN)/pytest -q
+
+lint: $(VENV)/test.stamp ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp ## measure, and write the table of the README
+	$(BIN)/python -m bench.report
+
+config: $(VENV)/run.stamp ## make config/schema.json and config/default.yaml anew
+	$(BIN)/python -m pipeline.settings > config/schema.json
+	$(BIN)/python -m pipeline.settings --defaults > config/default.yaml
+
+test-tools: ## install the Debian packages that tests use (as root)
+	@for package in $(TEST_PACKAGES); do \
+		dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy $$missing; }
+
+# What is installed is reused until pyproject.toml changes.
+$(VENV)/run.stamp: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV), with the tools of the tests"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV), with what it is measured against"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	@touch $@ $(VENV)/run.stamp
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "$(PYTHON) is missing: sudo apt-get install -y python3 python3-venv" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$$($(PYTHON) --version) is too old; 3.11 or newer is needed:" \
+			"sudo apt-get install -y python3.11 python3.11-venv," \
+			"then: make PYTHON=python3.11" >&2; \
+		exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) can't make virtual environments:" \
+			"sudo apt-get install -y python3-venv" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# Debian 12 has Node 18; the tests in JavaScript need node:test as of 20.
+check-node:
+	@version=$$(node --version 2>/dev/null | sed 's/^v//; s/\..*//'); \
+	[ "$${version:-0}" -ge 20 ] || { \
+		echo "Node 20 or newer is needed, here is $${version:-none}:" \
+			"curl -fsSL https://deb.nodesource.com/setup_22.x | sudo -E bash -" \
+			"&& sudo apt-get install -y nodejs" >&2; \
+		$(if $(NODE_TESTS),exit 1,true); }
