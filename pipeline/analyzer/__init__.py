@@ -1,0 +1,1 @@
+"""The analyzer: watches what is committed and raises alerts."""
