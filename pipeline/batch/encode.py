@@ -36,7 +36,18 @@ from pipeline.batch.layout import (
     Kind,
     Numbers,
 )
-from pipeline.limits import BATCH_COLUMNS
+from pipeline.limits import (
+    BATCH_COLUMNS,
+    MESSAGE_BYTES,
+    METADATA_BYTES,
+    METADATA_KEY_BYTES,
+    METADATA_KEYS,
+    NESTING,
+    SOURCE_BYTES,
+    TAG_BYTES,
+    TRACE_ID_BYTES,
+)
+from pipeline.limits import TAGS as TAGS_MAX
 
 Row = tuple[int, str, int, str, dict[str, Any] | None, Sequence[str] | None, str | None]
 Data = tuple[Kind, bytes]
@@ -67,7 +78,12 @@ _packer: Final = msgpack.Packer(default=_unpackable, unicode_errors="backslashre
 
 
 def pack(value: object) -> bytes:
-    """One msgpack object; a value that msgpack can't hold becomes text."""
+    """One msgpack object; a value that msgpack can't hold becomes text.
+
+    Raises ValueError when it is nested too deep.
+    """
+    if type(value) is dict or type(value) is list:
+        _check_depth(value, NESTING)
     try:
         return _packer.pack(value)  # type: ignore[no-any-return]
     except (OverflowError, ValueError):
@@ -78,16 +94,16 @@ def pack(value: object) -> bytes:
 def encode_rows(rows: Sequence[Row], numbers: Sequence[int] | None = None) -> bytes:
     """A payload of all rows, uncompressed; `numbers` are offsets from the sequence.
 
-    Raises TypeError or OverflowError when a field is not of its type, and
-    UnicodeEncodeError when a text has a lone surrogate; the caller then looks at the
-    rows one by one.
+    Raises TypeError or AttributeError when a field is not of its type, and ValueError
+    when it is beyond a limit or has a lone surrogate; the caller then looks at the rows
+    one by one.
     """
     times, sources, levels, messages, metadata, tags, traces = zip(*rows, strict=True)
     columns = [
         Encoded(TIMESTAMP, *_sized(times, _integers(times))),
-        Encoded(SOURCE, *_sized(sources, _dictionary(sources))),
+        Encoded(SOURCE, *_sized(sources, _dictionary(sources, limit=SOURCE_BYTES))),
         Encoded(LEVEL, *_sized(levels, (Kind.U8, bytes(levels)))),
-        Encoded(MESSAGE, *_sized(messages, _text(messages))),
+        Encoded(MESSAGE, *_sized(messages, _text(messages, MESSAGE_BYTES))),
     ]
     if numbers is not None:
         columns.append(Encoded(NUMBER, *_sized(numbers, _integers(numbers))))
@@ -137,6 +153,7 @@ def _optional(
         metadata, rest = _split_rare(metadata, keys)
         keys = [tuple(fields) if fields else () for fields in metadata]
         names = dict.fromkeys(chain.from_iterable(set(keys)))
+    _check_keys(keys, names)
     values = _values_by_key(metadata, keys, names)
     columns = [
         Encoded(METADATA_PREFIX + name, *_sized(found, _any(found)))
@@ -256,18 +273,27 @@ def _strings(values: Sequence[str]) -> Data:
     return _text(values)
 
 
-def _dictionary(values: Sequence[str], distinct: Iterable[str] | None = None) -> Data:
+def _dictionary(
+    values: Sequence[str],
+    distinct: Iterable[str] | None = None,
+    limit: int = METADATA_BYTES,
+) -> Data:
     codes = {
         value: code for code, value in enumerate(distinct or dict.fromkeys(values))
     }
     head = DICT_HEAD.pack(Kind.TEXT, _code_width(len(codes)), len(codes))
     numbers = _codes(map(codes.__getitem__, values), len(codes))
-    return Kind.DICT, head + numbers + _text(list(codes))[1]
+    return Kind.DICT, head + numbers + _text(list(codes), limit)[1]
 
 
 def _tags(values: Sequence[Sequence[str]]) -> Data:
     lists = list(map(tuple, values))
     codes = {value: code for code, value in enumerate(dict.fromkeys(lists))}
+    for tags in codes:
+        if len(tags) > TAGS_MAX or any(len(tag.encode()) > TAG_BYTES for tag in tags):
+            raise ValueError(
+                f"more than {TAGS_MAX} tags, or one over {TAG_BYTES} bytes"
+            )
     head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
     numbers = _codes(map(codes.__getitem__, lists), len(codes))
     return Kind.DICT, head + numbers + _packed(list(codes))[1]
@@ -279,15 +305,16 @@ def _traces(values: Sequence[str]) -> Data:
         joined = "".join(values)
         if _HEX.issuperset(joined):
             return Kind.BYTES16, bytes.fromhex(joined)
-    return _text(values)
+    return _text(values, TRACE_ID_BYTES)
 
 
-def _text(values: Sequence[str]) -> Data:
+def _text(values: Sequence[str], limit: int = METADATA_BYTES) -> Data:
     joined = "\n".join(values)
     if joined.isascii():
-        return Kind.TEXT, _lengths(list(map(len, values))) + joined.encode() + b"\n"
+        lengths = _lengths(list(map(len, values)), limit)
+        return Kind.TEXT, lengths + joined.encode() + b"\n"
     parts = [value.encode() for value in values]
-    lengths = _lengths(list(map(len, parts)))
+    lengths = _lengths(list(map(len, parts)), limit)
     return Kind.TEXT, lengths + b"\n".join(parts) + b"\n"
 
 
@@ -296,13 +323,36 @@ def _packed(values: Sequence[object]) -> Data:
 
 
 def _framed(parts: Sequence[bytes]) -> bytes:
-    return _lengths(list(map(len, parts))) + b"".join(parts)
+    return _lengths(list(map(len, parts)), METADATA_BYTES) + b"".join(parts)
 
 
-def _lengths(values: Sequence[int]) -> bytes:
+def _lengths(values: Sequence[int], limit: int) -> bytes:
     largest = max(values, default=0)
+    if largest > limit:
+        raise ValueError(f"a value has {largest} bytes; mustn't exceed {limit}")
     width, code, _ = next(row for row in _WIDTHS if largest < row[2])
     return bytes([width]) + array(code, values).tobytes()
+
+
+def _check_keys(keys: Iterable[tuple[str, ...]], names: Iterable[str]) -> None:
+    if max(map(len, set(keys)), default=0) > METADATA_KEYS:
+        raise ValueError(f"an entry has more than {METADATA_KEYS} metadata keys")
+    for name in names:
+        if len(name) * 4 > METADATA_KEY_BYTES < len(name.encode()):
+            raise ValueError(f"a metadata key has more than {METADATA_KEY_BYTES} bytes")
+
+
+def _check_depth(value: object, depth: int) -> None:
+    if depth == 0:
+        raise ValueError(f"a value is nested deeper than {NESTING}")
+    items: Iterable[object] = ()
+    if type(value) is dict:
+        items = value.values()
+    elif type(value) is list or type(value) is tuple:
+        items = value
+    for item in items:
+        if type(item) in (dict, list, tuple):
+            _check_depth(item, depth - 1)
 
 
 def _code_width(distinct: int) -> int:

@@ -1,0 +1,280 @@
+"""The thread behind a Collector: encodes batches, sends them, follows what is durable.
+
+It alone touches the sockets and the window.  The other side talks to it through an
+`Outbox`: rows and ready batches in, a bell to wake it, a condition when something is
+settled (durable, rejected or dropped).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from pipeline import clock, transport
+from pipeline.batch.encode import Row, encode_rows
+from pipeline.collectors.accumulator import Accumulator
+from pipeline.collectors.admission import admit
+from pipeline.compression import compress
+from pipeline.delivery.window import Window
+from pipeline.errors import EntryError, FrameError
+from pipeline.wire.frame import (
+    ACKNOWLEDGE_TOPIC,
+    PRODUCER_BYTES,
+    Codec,
+    Reply,
+    parse_acknowledgement,
+)
+
+HELLO_SECONDS: Final = 0.25
+"""Wait for HELLO before the first batch: what is sent earlier is sent twice."""
+
+OnDurable = Callable[[bytes, int, int], None]
+"""Called on the sender's thread with producer, first number and count of a batch."""
+
+
+class Limits(NamedTuple):
+    """What a sender may hold and how long it waits."""
+
+    memory_bytes: int
+    batch_rows: int
+    batch_bytes: int
+    linger: float
+    compress: bool
+
+
+class Ready(NamedTuple):
+    """A batch encoded by its caller."""
+
+    payload: bytes
+    rows: int
+    on_durable: OnDurable | None
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What callers and the sender share; all of it under the accumulator's lock."""
+
+    accumulator: Accumulator
+    ready: deque[Ready] = field(default_factory=deque)
+    logged: int = 0
+    settled: int = 0
+    flush_to: int = 0
+    closing: bool = False
+    deadline: float = 0.0
+    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    last_error: str | None = None
+    connected: bool = False
+    resent: int = 0
+
+
+class Sender:
+    """One producer's session with one ingester."""
+
+    def __init__(
+        self,
+        endpoints: tuple[str, str],
+        limits: Limits,
+        outbox: Outbox,
+        on_error: Callable[[str], None] | None,
+    ) -> None:
+        self.producer = os.urandom(PRODUCER_BYTES)
+        self._endpoints = endpoints
+        self._limits = limits
+        self._outbox = outbox
+        self._on_error = on_error
+        self._window = Window(self.producer, clock.now_ns())
+        self._marks: deque[tuple[int, int]] = deque()
+        """(number, rows settled once it is durable), in order."""
+        self._calls: deque[tuple[int, int, OnDurable]] = deque()
+        self._taken = 0
+        self._first_seen: float | None = None
+        self._blocked = False
+        self._bell_out, self._bell_in = os.pipe()
+        os.set_blocking(self._bell_out, False)
+        os.set_blocking(self._bell_in, False)
+        self._thread = threading.Thread(
+            target=self._run, name="pipeline-sender", daemon=True
+        )
+        self._thread.start()
+
+    def ring(self) -> None:
+        """Wake the thread; a full pipe has woken it already."""
+        with suppress(BlockingIOError, OSError):
+            os.write(self._bell_in, b"x")
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; whether it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        push = transport.push(self._endpoints[0])
+        topic = ACKNOWLEDGE_TOPIC + self.producer
+        replies = transport.subscribe(self._endpoints[1], [topic])
+        poller = transport.Poller()
+        poller.watch(replies)
+        poller.watch(self._bell_out)
+        self._start = clock.monotonic()
+        try:
+            while not self._finished():
+                poller.watch(push, write=True) if self._blocked else poller.forget(push)
+                poller.wait(self._patience())
+                self._hush()
+                self._listen(replies)
+                self._encode()
+                self._send(push)
+        finally:
+            replies.close(0)
+            push.close(0)
+
+    def _finished(self) -> bool:
+        box = self._outbox
+        if not box.closing:
+            return False
+        return box.settled >= box.logged or clock.monotonic() >= box.deadline
+
+    def _hush(self) -> None:
+        with suppress(BlockingIOError):
+            while len(os.read(self._bell_out, 4096)) == 4096:
+                pass
+
+    def _patience(self) -> float:
+        """Seconds until something has to be done without being woken."""
+        now = clock.monotonic()
+        waits = [1.0]
+        if self._first_seen is not None:
+            waits.append(self._first_seen + self._limits.linger - now)
+        if not self._outbox.connected and not self._window.idle():
+            waits.append(self._start + HELLO_SECONDS - now)
+        if not self._window.idle():
+            waits.append(0.05)
+        if self._outbox.closing:
+            waits.append(0.02)
+        return max(0.0, min(waits))
+
+    def _listen(self, replies: transport.Socket) -> None:
+        moved = False
+        while (frames := transport.receive(replies)) is not None:
+            with suppress(FrameError):
+                reply = parse_acknowledgement(frames[-1])
+                moved |= self._window.acknowledge(reply, clock.now_ns())
+                self._outbox.connected |= reply.kind == Reply.HELLO
+        if not moved:
+            return
+        durable = self._window.durable
+        while self._calls and self._calls[0][0] + self._calls[0][1] - 1 <= durable:
+            first, rows, call = self._calls.popleft()
+            call(self.producer, first, rows)
+        self._settle()
+
+    def _settle(self) -> None:
+        box = self._outbox
+        with box.accumulator.lock:
+            while self._marks and self._marks[0][0] <= self._window.durable:
+                box.settled = self._marks.popleft()[1]
+            box.accumulator.held_bytes = self._window.bytes
+            box.resent = self._window.resent
+            if self._window.rejected:
+                box.rejected["by the ingester"] = self._window.rejected
+            box.accumulator.room.notify_all()
+
+    def _encode(self) -> None:
+        """Turn rows into batches: full ones now, the rest when they have waited."""
+        box = self._outbox
+        while box.ready:
+            ready = box.ready.popleft()
+            first = self._add(ready.payload, ready.rows, flush=True)
+            if ready.on_durable is not None:
+                self._calls.append((first, ready.rows, ready.on_durable))
+        while box.accumulator.rows:
+            if not (box.accumulator.full() or self._waited_enough()):
+                return
+            self._first_seen = None
+            rows = box.accumulator.take()
+            flush = self._taken + len(rows) <= box.flush_to
+            self._add_rows(rows, flush=flush or box.closing)
+        self._first_seen = None
+
+    def _waited_enough(self) -> bool:
+        box = self._outbox
+        if box.closing or box.flush_to > self._taken:
+            return True
+        now = clock.monotonic()
+        if self._first_seen is None:
+            self._first_seen = now
+        return now >= self._first_seen + self._limits.linger
+
+    def _add_rows(self, rows: list[Row], *, flush: bool) -> None:
+        count = len(rows)
+        payload = self._payload(rows)
+        if payload is None:
+            kept = self._admitted(rows)
+            payload = encode_rows(kept) if kept else None
+            count = len(kept)
+        if payload is None:
+            self._mark(self._window.last, len(rows))
+            self._settle()
+            return
+        messages = sum(len(row[3]) for row in rows)
+        self._outbox.accumulator.measured(len(rows), len(payload), messages)
+        self._add(payload, count, flush=flush, rows=len(rows))
+
+    def _payload(self, rows: list[Row]) -> bytes | None:
+        """All rows at once; None when one of them stands in the way."""
+        try:
+            return encode_rows(rows)
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            return None
+
+    def _admitted(self, rows: list[Row]) -> list[Row]:
+        kept: list[Row] = []
+        for row in rows:
+            try:
+                kept.append(admit(row))
+            except EntryError as error:
+                self._refuse(error)
+        return kept
+
+    def _refuse(self, error: EntryError) -> None:
+        with self._outbox.accumulator.lock:
+            self._outbox.rejected[error.field.split(".")[0]] += 1
+            self._outbox.last_error = str(error)
+        if self._on_error is not None:
+            self._on_error(str(error))
+
+    def _add(
+        self, payload: bytes, count: int, *, flush: bool, rows: int | None = None
+    ) -> int:
+        codec = Codec(0)
+        if self._limits.compress:
+            payload, codec = compress(payload), Codec.ZSTD
+        first = self._window.add(payload, count, codec, flush=flush)
+        self._mark(self._window.last, count if rows is None else rows)
+        with self._outbox.accumulator.lock:
+            self._outbox.accumulator.held_bytes = self._window.bytes
+        return first
+
+    def _mark(self, number: int, rows: int) -> None:
+        self._taken += rows
+        self._marks.append((number, self._taken))
+
+    def _send(self, push: transport.Socket) -> None:
+        self._blocked = False
+        waits = clock.monotonic() < self._start + HELLO_SECONDS
+        if waits and not self._outbox.connected:
+            return
+        now = clock.now_ns()
+        self._window.expire(now)
+        closing = self._outbox.closing
+        dropped = self._outbox.dropped.total()
+        while (frames := self._window.take(now, dropped, fin=closing)) is not None:
+            if not transport.send(push, list(frames)):
+                self._window.untake()
+                self._blocked = True
+                return
