@@ -1,0 +1,144 @@
+"""Is it working: what the gateway knows of every part, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from pipeline.errors import StoreError
+from pipeline.gateway.pool import Pool
+from pipeline.store.database import DatabaseError, open_reader_async, size_on_disk
+
+STALE_SECONDS: Final = 3.0
+"""The ingester says once a second how it is: three times nothing means it is away."""
+
+Status = Literal["ok", "degraded", "down"]
+
+
+class IngesterHealth(Struct):
+    """The process that stores, from the status that it publishes."""
+
+    is_up: bool
+    seen_ms_ago: int | None
+    pid: int | None
+    counters: dict[str, Any]
+
+
+class StoreHealth(Struct):
+    """The database file; `error` says why it can't be read."""
+
+    path: str
+    entries: int
+    blocks: int
+    bytes: int
+    error: str | None = None
+
+
+class WorkersHealth(Struct):
+    """The processes that answer questions."""
+
+    configured: int
+    ready: int
+    active: int
+    waiting: int
+    pids: list[int]
+    counters: dict[str, int]
+
+
+class TailHealth(Struct):
+    """The live tail's clients, and what slow ones have missed."""
+
+    clients: int
+    filters: int
+    missed: int
+
+
+class HealthResult(Struct):
+    """The state of the pipeline; `reasons` says why it isn't ok."""
+
+    status: Annotated[
+        Status,
+        Meta(description="`degraded`: some of it works. `down`: none of it."),
+    ]
+    reasons: list[str]
+    version: str
+    uptime_seconds: float
+    ingester: IngesterHealth
+    store: StoreHealth
+    workers: WorkersHealth
+    tail: TailHealth
+    collector: dict[str, Any]
+    requests: dict[str, int]
+
+
+def judge(
+    ingester: IngesterHealth, store: StoreHealth, workers: WorkersHealth
+) -> tuple[Status, list[str]]:
+    """The status that follows, with the reasons."""
+    reasons = []
+    if not ingester.is_up:
+        reasons.append(_away(ingester))
+    if workers.ready < workers.configured:
+        reasons.append(f"{workers.ready} of {workers.configured} query workers ready")
+    if store.error is not None:
+        reasons.append(f"store: {store.error}")
+    if not reasons:
+        return "ok", reasons
+    is_down = not ingester.is_up and workers.ready == 0
+    return ("down" if is_down else "degraded"), reasons
+
+
+def _away(ingester: IngesterHealth) -> str:
+    if ingester.seen_ms_ago is None:
+        return "the ingester was never seen"
+    return f"the ingester was last seen {ingester.seen_ms_ago / 1000:.1f} s ago"
+
+
+def ingester_health(status: dict[str, Any] | None, age: float | None) -> IngesterHealth:
+    """From its last status and that one's age in seconds."""
+    if status is None or age is None:
+        return IngesterHealth(False, None, None, {})
+    return IngesterHealth(
+        age < STALE_SECONDS,
+        int(age * 1000),
+        status.get("pid"),
+        status.get("counters") or {},
+    )
+
+
+def workers_health(pool: Pool) -> WorkersHealth:
+    """From the pool."""
+    return WorkersHealth(
+        pool.workers,
+        pool.ready,
+        pool.active,
+        pool.waiting,
+        pool.pids,
+        asdict(pool.counters),
+    )
+
+
+async def store_health(path: Path) -> StoreHealth:
+    """Entries and bytes of the database, without opening a block."""
+    health = StoreHealth(str(path), 0, 0, size_on_disk(path))
+    try:
+        connection = await open_reader_async(path)
+    except StoreError as error:
+        health.error = str(error)
+        return health
+    try:
+        cursor = await connection.execute(
+            "SELECT count(*), coalesce(sum(rows), 0) FROM blocks"
+            " WHERE replaced_by IS NULL"
+        )
+        row = await cursor.fetchone()
+        if row is not None:
+            health.blocks, health.entries = row
+    except DatabaseError as error:
+        health.error = str(error)
+    finally:
+        await connection.close()
+    return health

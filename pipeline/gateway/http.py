@@ -1,0 +1,165 @@
+"""The HTTP surface: POST /rpc, /ws, GET /tail, health, and a page that lists them.
+
+Browsers may send some requests to any site without asking it: a POST needs JSON's
+content type, which they ask for first, and a WebSocket the origin of this server.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from pipeline.gateway import events, jsonrpc
+from pipeline.gateway.dispatch import Dispatcher
+from pipeline.gateway.errors import (
+    BUSY,
+    INVALID_REQUEST,
+    RpcError,
+    refused,
+)
+from pipeline.gateway.tail import Client, Hub
+from pipeline.gateway.websocket import PING_SECONDS, Connection
+
+JSON: Final = "application/json"
+JSON_TYPES: Final = (JSON, "application/json-rpc")
+
+_PAGE: Final = {
+    "name": "Recursive Log Pipeline",
+    "POST /rpc": "JSON-RPC 2.0; the method rpc.discover lists all methods",
+    "GET /ws": "WebSocket: the same calls, and subscribe / unsubscribe",
+    "GET /tail": "new entries as server-sent events; filters as in query",
+    "GET /health/live": "200 while this process answers",
+    "GET /health/ready": "200 while entries are stored and questions answered",
+}
+
+
+class Backend(Protocol):
+    """What the HTTP surface needs of the gateway."""
+
+    hub: Hub
+    dispatcher: Dispatcher
+
+    def unready(self) -> list[str]:
+        """Why requests can't be served now."""
+
+
+def application(backend: Backend, body_max: int) -> web.Application:
+    """The routes; bodies and WebSocket messages have at most `body_max` bytes."""
+    app = web.Application(client_max_size=body_max, middlewares=[_plain_headers])
+    surface = _Surface(backend, body_max)
+    app.add_routes(
+        [
+            web.get("/", surface.page),
+            web.post("/rpc", surface.rpc),
+            web.get("/ws", surface.websocket),
+            web.get("/tail", surface.tail),
+            web.get("/health/live", surface.live),
+            web.get("/health/ready", surface.ready),
+        ]
+    )
+    return app
+
+
+class _Surface:
+    def __init__(self, backend: Backend, body_max: int) -> None:
+        self._backend = backend
+        self._body_max = body_max
+
+    async def page(self, _request: web.Request) -> web.Response:
+        return _json(_PAGE)
+
+    async def live(self, _request: web.Request) -> web.Response:
+        return _json({"live": True})
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        reasons = self._backend.unready()
+        status = 503 if reasons else 200
+        return _json({"ready": not reasons, "reasons": reasons}, status)
+
+    async def rpc(self, request: web.Request) -> web.Response:
+        if "Content-Type" in request.headers:
+            if request.content_type not in JSON_TYPES:
+                return _refusal(415, f"content type {request.content_type}", JSON)
+        elif _is_foreign(request):
+            return _refusal(415, "no content type, from another site", JSON)
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"at most {self._body_max:,} bytes"
+            return _refusal(413, "a body that is too big", limit)
+        reply = await self._backend.dispatcher.answer(body)
+        if reply is None:
+            return web.Response(status=204)
+        return web.Response(body=reply, content_type=JSON)
+
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
+        if _is_foreign(request):
+            return _refusal(403, "another site's page", "a page of this server")
+        socket = web.WebSocketResponse(
+            heartbeat=PING_SECONDS, max_msg_size=self._body_max, compress=False
+        )
+        await socket.prepare(request)
+        connection = Connection(socket, self._backend.dispatcher, self._backend.hub)
+        await connection.run()
+        return socket
+
+    async def tail(self, request: web.Request) -> web.StreamResponse:
+        try:
+            filters = events.read_filters(list(request.query.items()), request.headers)
+            client = await self._backend.hub.join(filters)
+        except RpcError as error:
+            status = 503 if error.code == BUSY else 400
+            return _error(status, error)
+        try:
+            return await _stream(request, client)
+        finally:
+            self._backend.hub.leave(client)
+
+
+async def _stream(request: web.Request, client: Client) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    try:
+        await response.write(events.opening(client.joined_at))
+        while not client.is_closed:
+            delivery = await client.take(events.HEARTBEAT_SECONDS)
+            await response.write(events.encode(delivery))
+    except ConnectionError:
+        return response  # the client is gone: as it may
+    return response
+
+
+@web.middleware
+async def _plain_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answers are of the moment, and are what they say they are."""
+    response = await handler(request)
+    if not response.prepared:
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Whether a browser sends this for a page of another site."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return request.headers.get("Sec-Fetch-Site") == "cross-site"
+    return urlsplit(origin).netloc != request.headers.get("Host")
+
+
+def _json(content: object, status: int = 200) -> web.Response:
+    body = msgspec.json.encode(content) + b"\n"
+    return web.Response(body=body, status=status, content_type=JSON)
+
+
+def _refusal(status: int, problem: str, expected: str) -> web.Response:
+    return _error(status, refused(INVALID_REQUEST, problem, expected))
+
+
+def _error(status: int, error: RpcError) -> web.Response:
+    body = jsonrpc.failure(jsonrpc.NULL, error)
+    return web.Response(body=body, status=status, content_type=JSON)

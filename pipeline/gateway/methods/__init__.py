@@ -1,0 +1,1 @@
+"""The gateway's methods, one file each; `table` has them all."""

@@ -1,0 +1,52 @@
+"""`search`: entries that match, with those around them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from pipeline.gateway.jsonrpc import Params
+from pipeline.gateway.methods.entries import StoredEntry
+from pipeline.gateway.methods.method import Method
+from pipeline.gateway.methods.query import QUERY_ERRORS, Count, NextCursor, Window
+from pipeline.gateway.params import bind
+from pipeline.gateway.services import Services
+from pipeline.query.requests import SearchRequest
+
+
+class FoundEntry(StoredEntry, kw_only=True):
+    """An entry that matches, or one beside it."""
+
+    context: (
+        Annotated[bool, Meta(description="Whether it only stands beside a match.")]
+        | UnsetType
+    ) = UNSET
+
+
+class SearchResult(Struct, kw_only=True):
+    """A page of entries with their context."""
+
+    logs: list[FoundEntry]
+    count: Count
+    returned: Annotated[int, Meta(description="Matches of this page.")]
+    truncated: Annotated[bool, Meta(description="Whether there are more.")]
+    next_cursor: NextCursor
+    window: Window
+    took_ms: float
+
+
+async def answer(services: Services, params: Params, is_notification: bool) -> bytes:
+    """Ask a worker."""
+    del is_notification
+    return await services.pool.ask("search", bind(params, SearchRequest))
+
+
+METHOD = Method(
+    name="search",
+    summary="Entries that match, each with the entries around it.",
+    params=SearchRequest,
+    result=SearchResult,
+    errors=QUERY_ERRORS,
+    answer=answer,
+)

@@ -1,0 +1,21 @@
+"""All methods by name: the dispatcher, the OpenRPC document and the tests read this."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.gateway.methods import (
+    discover,
+    get_stats,
+    health,
+    log,
+    log_batch,
+    query,
+    search,
+)
+from pipeline.gateway.methods.method import Method
+
+METHODS: Final[dict[str, Method]] = {
+    module.METHOD.name: module.METHOD
+    for module in (log, log_batch, query, search, get_stats, health, discover)
+}

@@ -1,0 +1,220 @@
+"""The gateway process: HTTP in front, collector and query workers behind.
+
+It stores nothing itself: `log` goes the way of every other entry, and only the workers
+and `health` read the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from pipeline import clock, service
+from pipeline.collectors.collector import Collector
+from pipeline.errors import PipelineError
+from pipeline.gateway import openrpc
+from pipeline.gateway.dispatch import Dispatcher
+from pipeline.gateway.feed import STATUS, SUMMARY, Feed
+from pipeline.gateway.health import (
+    HealthResult,
+    StoreHealth,
+    TailHealth,
+    ingester_health,
+    judge,
+    store_health,
+    workers_health,
+)
+from pipeline.gateway.http import application
+from pipeline.gateway.intake import Intake
+from pipeline.gateway.methods.table import METHODS
+from pipeline.gateway.pool import Pool
+from pipeline.gateway.services import Services
+from pipeline.gateway.tail import Hub
+from pipeline.settings import Settings
+
+SOURCE: Final = "gateway"
+"""The collector's default source; every entry of a call names its own."""
+
+DRAIN_SECONDS: Final = 10.0
+"""Requests in flight get this long when the gateway is stopped."""
+
+STORE_SECONDS: Final = 1.0
+"""How long the size of the store is remembered: monitors ask often."""
+
+
+class Gateway:
+    """All parts of one gateway, made in an event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started = clock.monotonic()
+        self._version = version("recursive-log-pipeline")
+        self._status: dict[str, Any] | None = None
+        self._status_at = 0.0
+        self._store: StoreHealth | None = None
+        self._store_at = 0.0
+        self._collector = Collector(
+            settings.ingest.endpoint,
+            SOURCE,
+            acknowledge_endpoint=settings.publish.endpoint,
+            memory_bytes=settings.collector.memory_bytes,
+            compression="none",
+        )
+        self._pool = worker_pool(settings)
+        limits = settings.gateway
+        self.hub = Hub(self._pool, limits.tail_clients, limits.tail_queue)
+        self._feed: Feed | None = None
+        intake = Intake(self._collector, limits.durable_timeout_seconds)
+        self._services = Services(
+            intake, self._pool, self.report, cache(self._document), clock.now_ns
+        )
+        self._intake = intake
+        answers = {name: method.answer for name, method in METHODS.items()}
+        self.dispatcher = Dispatcher(
+            self._services, answers, limits.batch_calls, Counter()
+        )
+
+    def start(self) -> None:
+        """Start the workers and listen to the ingester."""
+        self._pool.start()
+        takers = {SUMMARY: self.hub.on_summary, STATUS: self._take_status}
+        self._feed = Feed(self._settings.publish.endpoint, takers)
+
+    async def close(self) -> None:
+        """Hand over what is on its way, and end everything; requests are over."""
+        if self._feed is not None:
+            self._feed.close()
+        await self.hub.close()
+        await asyncio.to_thread(self._collector.close)
+        await self._pool.close()
+
+    async def report(self) -> HealthResult:
+        """The state of every part."""
+        ingester = ingester_health(self._status, self._status_age())
+        workers = workers_health(self._pool)
+        store = await self._store_health()
+        status, reasons = judge(ingester, store, workers)
+        return HealthResult(
+            status,
+            reasons,
+            self._version,
+            round(clock.monotonic() - self._started, 3),
+            ingester,
+            store,
+            workers,
+            TailHealth(self.hub.clients, self.hub.filters, self.hub.missed),
+            self._collector.stats(),
+            {**self.dispatcher.counters, **self._intake.counters()},
+        )
+
+    def unready(self) -> list[str]:
+        """Why requests can't be served now; empty when they can."""
+        ingester = ingester_health(self._status, self._status_age())
+        store = StoreHealth("", 0, 0, 0)
+        return judge(ingester, store, workers_health(self._pool))[1]
+
+    def _take_status(self, status: dict[str, Any]) -> None:
+        self._status = status
+        self._status_at = clock.monotonic()
+
+    def _status_age(self) -> float | None:
+        return None if self._status is None else clock.monotonic() - self._status_at
+
+    async def _store_health(self) -> StoreHealth:
+        now = clock.monotonic()
+        if self._store is None or now - self._store_at > STORE_SECONDS:
+            self._store_at = now
+            self._store = await store_health(Path(self._settings.storage.db_path))
+        return self._store
+
+    def _document(self) -> bytes:
+        return openrpc.encode(METHODS.values(), self._version)
+
+
+def worker_pool(settings: Settings) -> Pool:
+    """The query workers, with this process's settings in their environment."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (service.READY_FD, service.SUPERVISOR_PID)
+    }
+    environ["PIPELINE_STORAGE__DB_PATH"] = str(
+        Path(settings.storage.db_path).absolute()
+    )
+    for name in ("timeout_seconds", "max_rows", "max_rows_scanned"):
+        value = getattr(settings.query, name)
+        environ[f"PIPELINE_QUERY__{name.upper()}"] = str(value)
+    environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    return Pool(
+        [sys.executable, "-m", "pipeline", "query-worker"],
+        environ,
+        settings.query.workers,
+        settings.gateway.pending_queries,
+        settings.query.timeout_seconds,
+        clock.now_ns,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Serve until asked to stop; raises PipelineError when the address is taken."""
+    stop = service.stop_on_signals()
+    asyncio.run(serve(settings, stop))
+
+
+async def serve(settings: Settings, stop: service.StopSignal) -> None:
+    """Serve until `stop` is set, then finish what was begun."""
+    gateway = Gateway(settings)
+    app = application(gateway, settings.gateway.request_bytes)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        # a client that goes away cancels its questions
+        handler_cancellation=True,
+        shutdown_timeout=DRAIN_SECONDS,
+    )
+    await runner.setup()
+    try:
+        gateway.start()
+        address = await _listen(runner, settings)
+        service.announce_ready("gateway", address)
+        await _until(stop)
+        service.say("gateway stopping")
+    finally:
+        # listeners would keep the server from coming to an end
+        await gateway.hub.close()
+        await runner.cleanup()
+        await gateway.close()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+    """Bind; the address, with the port that the system chose if it was 0."""
+    host, port = settings.server.host, settings.server.port
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        text = f"server: can't listen on {host}:{port}: {error.strerror}"
+        raise PipelineError(
+            f"{text}; free the port or change server.host and server.port"
+        ) from None
+    bound = runner.addresses[0]
+    name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    return f"http://{name}:{bound[1]}"
+
+
+async def _until(stop: service.StopSignal) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    loop.add_reader(stop.fileno(), stopped.set)
+    try:
+        await stopped.wait()
+    finally:
+        loop.remove_reader(stop.fileno())
