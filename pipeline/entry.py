@@ -21,6 +21,7 @@ __all__ = [
     "Entry",
     "Level",
     "check_metadata",
+    "cut_message",
     "decode_id",
     "encode_id",
     "entry_from_map",
@@ -119,6 +120,18 @@ def entry_to_json(entry: Entry, identity: str) -> dict[str, Any]:
         "tags": tags or [],
         "trace_id": trace_id,
     }
+
+
+def cut_message(message: str) -> tuple[str, int]:
+    """The message as far as the limit allows, and how many bytes of it are gone."""
+    # a character has at most four bytes: shorter text needs no counting
+    if len(message) <= limits.MESSAGE_BYTES // 4:
+        return message, 0
+    encoded = message.encode("utf-8", "backslashreplace")
+    if len(encoded) <= limits.MESSAGE_BYTES:
+        return message, 0
+    kept = encoded[: limits.MESSAGE_BYTES].decode("utf-8", "ignore")
+    return kept, len(encoded) - len(kept.encode())
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:

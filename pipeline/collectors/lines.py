@@ -3,7 +3,7 @@
 Nothing of a line is lost: plain text, and whatever turns out not to be the JSON or
 logfmt that it looked like, is kept as the whole line without its end.
 
-A line of plain text costs 6 to 9 µs, one of JSON 11 µs (one core, CPython 3.11).
+A line of plain text costs 6 to 10 µs, one of JSON 17 µs (one core, CPython 3.11).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.collectors.stamps import (
     read_level,
     read_stamp,
 )
-from pipeline.entry import Entry, entry_from_map
+from pipeline.entry import Entry, cut_message, entry_from_map
 from pipeline.errors import EntryError
 from pipeline.level import Level
 
@@ -196,21 +196,16 @@ class LineParser:
 
     def _plain(self, text: str, cut: int, now: int) -> Entry:
         timestamp, level = self.stamp(text, now)
-        metadata: dict[str, Any] = {}
-        # a character has at most four bytes: shorter lines need no counting
-        if cut or len(text) > limits.MESSAGE_BYTES // 4:
-            encoded = text.encode()
-            if cut or len(encoded) > limits.MESSAGE_BYTES:
-                kept = encoded[: limits.MESSAGE_BYTES].decode("utf-8", "ignore")
-                gone = len(encoded) - len(kept.encode()) + cut
-                text, metadata = kept, {"truncated_bytes": gone}
-                self.truncated += 1
+        message, gone = cut_message(text)
+        gone += cut
+        if gone:
+            self.truncated += 1
         return Entry(
             now if timestamp is None else timestamp,
             self._source or UNNAMED,
-            self._level if level is None else level,
-            text,
-            metadata,
+            int(self._level) if level is None else level,
+            message,
+            {"truncated_bytes": gone} if gone else {},
             list(self._tags),
             None,
         )
