@@ -1,9 +1,9 @@
 """ClickHouse by PyPI's `chdb`: one MergeTree table, fed by Arrow.
 
 Measured at 300,000 entries on 2 cores (rows/s, CPU seconds a million):
-`Python(table)` 182,000 at 6.1; ArrowStream file 862,000 at 2.1, Arrow file 851,000 at 2.1,
-Parquet file 696,000 at 2.3 (lz4 752,000 at 2.1).  All four are about 500,000 at 2.1 with
-default block sizes, which make one block of it and so one thread.
+`Python(table)` 182,000 at 6.1; ArrowStream file 862,000 at 2.1, Arrow file 851,000 at
+2.1, Parquet file 696,000 at 2.3 (lz4 752,000 at 2.1).  All four are about 500,000 at
+2.1 with default block sizes, which make one block of it and so one thread.
 `python -m bench.rivals.chdb_table` repeats this.
 Metadata as Map(LowCardinality(String), String): a JSON column takes 6 % less room and
 loads ten times slower.  ORDER BY (source, timestamp) takes 4 % less room than timestamp

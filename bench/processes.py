@@ -1,0 +1,213 @@
+"""Real processes of the pipeline for a bench: free ports, a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgpack
+
+from bench.measure import file_bytes
+from pipeline.service import READY, READY_FD
+
+_START_S: Final = 30
+_STOP_S: Final = 30
+_LENGTH: Final = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Addresses and files of one pipeline."""
+
+    folder: Path
+    ingest: str
+    publish: str
+    port: int
+
+    @property
+    def database(self) -> Path:
+        """The store's file."""
+        return self.folder / "logs.db"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of its processes."""
+        return {
+            **os.environ,
+            "PIPELINE_INGEST__ENDPOINT": self.ingest,
+            "PIPELINE_PUBLISH__ENDPOINT": self.publish,
+            "PIPELINE_STORAGE__DB_PATH": str(self.database),
+            "PIPELINE_STORAGE__MAX_SIZE_MB": "100000",
+            "PIPELINE_SERVER__PORT": str(self.port),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+
+    def disk(self) -> int:
+        """Bytes of the database after a checkpoint; nobody else may write by now."""
+        connection = sqlite3.connect(self.database)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        return file_bytes(self.database, Path(f"{self.database}-wal"))
+
+
+def place(folder: Path) -> Place:
+    """A place with three ports that are free now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in sockets]
+    addresses = [f"tcp://127.0.0.1:{port}" for port in ports[:2]]
+    return Place(folder, addresses[0], addresses[1], ports[2])
+
+
+@contextmanager
+def running(name: str, where: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m pipeline NAME`, from when it is ready; stopped at the end."""
+    reader, writer = os.pipe()
+    with (where.folder / f"{name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", name],
+            env={**where.environ, READY_FD: str(writer)},
+            cwd=where.folder,
+            pass_fds=[writer],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    os.close(writer)
+    try:
+        _await_ready(reader, name, where)
+        yield process
+    finally:
+        os.close(reader)
+        stop(process)
+
+
+def _await_ready(reader: int, name: str, where: Place) -> None:
+    if select.select([reader], [], [], _START_S)[0] and os.read(reader, 16) == READY:
+        return
+    said = (where.folder / f"{name}.log").read_text(errors="replace")[-2_000:]
+    raise RuntimeError(f"{name} is not ready after {_START_S} s:\n{said}")
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    """Ask it to end, and wait; it is killed when it does not."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Asker:
+    """A query worker of its own, asked without the gateway in between."""
+
+    def __init__(self, where: Place) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "query-worker"],
+            env=where.environ,
+            cwd=where.folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._questions = 0
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The worker's result; raises RuntimeError with its error."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._questions += 1
+        question = {
+            "id": self._questions,
+            "method": method,
+            "params": dict(params),
+            "now": time.time_ns(),
+            "timeout": 600.0,
+        }
+        packed = msgpack.packb(question)
+        self._process.stdin.write(_LENGTH.pack(len(packed)) + packed)
+        self._process.stdin.flush()
+        reply = msgpack.unpackb(_frame(self._process.stdout))
+        if reply.get("result") is None:
+            raise RuntimeError(f"{method}: {reply.get('error')}")
+        result: dict[str, Any] = json.loads(reply["result"])
+        return result
+
+    def __enter__(self) -> Asker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(_STOP_S)
+
+
+def _frame(stream: IO[bytes]) -> bytes:
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        raise RuntimeError("the query worker has ended")
+    return stream.read(_LENGTH.unpack(head)[0])
+
+
+class Feeder:
+    """A process of a bench that says when it is ready, waits for go, and reports."""
+
+    def __init__(self, module: str, arguments: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._line("ready")
+
+    def go(self) -> None:
+        """Let it begin."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def report(self) -> dict[str, Any]:
+        """What it has measured, once it is done."""
+        line = self._line("{")
+        self.process.wait(_STOP_S)
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def end(self) -> None:
+        """End it, done or not."""
+        if self.process.poll() is None:
+            stop(self.process)
+
+    def _line(self, start: str) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.startswith(start):
+            raise RuntimeError(f"a feeder said {line!r}; expected {start!r}")
+        return line
+
+
+def await_go() -> None:
+    """A feeder's side: say ready, wait for go."""
+    print("ready", flush=True)
+    sys.stdin.readline()
