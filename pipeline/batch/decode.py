@@ -9,7 +9,7 @@ valid UTF-8 and msgpack and consistent shapes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from pipeline.batch.read import (
     Texts,
     bad,
     decode_values,
+    ends_of,
     read_dictionary,
     read_fixed,
     read_floats,
@@ -61,82 +62,132 @@ class Field(NamedTuple):
 
 
 class Column:
-    """The values of one column, decoded when first asked for."""
+    """The values of one column, decoded when first asked for.
+
+    Results are kept by hand: functools.cached_property takes a lock each time, which
+    was a fifth of the cost of checking a batch.
+    """
+
+    __slots__ = (
+        "_data",
+        "_dictionary",
+        "_ends",
+        "_numbers",
+        "_parts",
+        "_raw",
+        "_starts",
+        "_stored",
+        "_texts",
+        "codec",
+        "count",
+        "kind",
+        "name",
+    )
 
     def __init__(self, field: Field, stored: Bytes) -> None:
-        self.name = field.name
-        self.kind = Kind(field.kind)
-        self.count = field.present
-        self._field = field
+        self.name, kind, self.codec, self.count, self._raw, _ = field
+        self.kind = _KINDS[kind]
         self._stored = stored
+        self._data: Bytes | None = None
+        self._numbers: npt.NDArray[Any] | None = None
+        self._parts: tuple[npt.NDArray[Any], int, Texts] | None = None
+        self._dictionary: list[Any] | None = None
+        self._texts: Texts | None = None
+        self._ends: Ints | None = None
+        self._starts: Ints | None = None
 
-    @cached_property
+    @property
     def data(self) -> Bytes:
         """The column's bytes, decompressed."""
-        if self._field.codec == Codec.PLAIN:
+        if self.codec == Codec.PLAIN:
             return self._stored
-        content = decompress(self._stored, self._field.raw)
-        if len(content) != self._field.raw:
-            raise bad(f"{self.name}: {len(content)} bytes; declared {self._field.raw}")
-        return content
+        if self._data is None:
+            content = decompress(self._stored, self._raw)
+            if len(content) != self._raw:
+                raise bad(f"{self.name}: {len(content)} bytes; declared {self._raw}")
+            self._data = content
+        return self._data
 
-    @cached_property
+    @property
     def numbers(self) -> npt.NDArray[Any]:
         """INT64, FLOAT64, BOOL or U8 values."""
-        if self.kind == Kind.INT64:
+        if self._numbers is None:
+            self._numbers = self._read_numbers()
+        return self._numbers
+
+    def _read_numbers(self) -> npt.NDArray[Any]:
+        if self.kind is Kind.INT64:
             return read_integers(self.data, self.count)
-        if self.kind == Kind.FLOAT64:
+        if self.kind is Kind.FLOAT64:
             return read_floats(self.data, self.count)
-        if self.kind == Kind.BOOL:
+        if self.kind is Kind.BOOL:
             return read_fixed(self.data, self.count, "u1").astype(np.bool_)
-        if self.kind == Kind.U8:
+        if self.kind is Kind.U8:
             return read_fixed(self.data, self.count, "u1")
         raise TypeError(f"{self.name} is {self.kind.name}, which has no numbers")
 
-    @cached_property
+    @property
     def raw(self) -> npt.NDArray[np.uint8]:
         """BYTES16 values, an array of shape (count, 16)."""
         return read_fixed(self.data, self.count * 16, "u1").reshape(self.count, 16)
 
-    @cached_property
+    @property
     def dictionary_parts(self) -> tuple[npt.NDArray[Any], int, Texts]:
         """DICT and SHAPE: codes, the kind of the distinct values, and these."""
-        return read_dictionary(self.data, self.count)
+        if self._parts is None:
+            self._parts = read_dictionary(self.data, self.count)
+        return self._parts
 
     @property
     def codes(self) -> npt.NDArray[Any]:
         """DICT and SHAPE: which distinct value each row has."""
         return self.dictionary_parts[0]
 
-    @cached_property
+    @property
     def dictionary(self) -> list[Any]:
         """DICT and SHAPE: the distinct values (SHAPE: arrays of u16)."""
-        _, kind, texts = self.dictionary_parts
-        if self.kind == Kind.SHAPE:
-            return [np.frombuffer(part, "<u2") for part in slices(texts, 0)]
-        return decode_values(kind, texts)
+        if self._dictionary is None:
+            _, kind, texts = self.dictionary_parts
+            if self.kind is Kind.SHAPE:
+                parts = slices(texts, 0)
+                self._dictionary = [np.frombuffer(part, "<u2") for part in parts]
+            else:
+                self._dictionary = decode_values(kind, texts)
+        return self._dictionary
 
-    @cached_property
+    @property
     def texts(self) -> Texts:
         """TEXT and PACKED: lengths and bytes."""
-        return read_texts(self.data, self.count, terminated=self.kind == Kind.TEXT)
+        if self._texts is None:
+            terminated = self.kind is Kind.TEXT
+            self._texts = read_texts(self.data, self.count, terminated=terminated)
+        return self._texts
 
     @property
     def text(self) -> bytes:
         """TEXT: all values, each followed by a newline."""
         return self.texts.data
 
-    @cached_property
+    @property
     def ends(self) -> Ints:
-        """TEXT: where each value's newline stands."""
-        return np.cumsum(self.texts.lengths + 1) - 1
+        """TEXT: where each value's newline stands; PACKED: where each value ends."""
+        if self._ends is None:
+            self._ends = ends_of(self.texts.lengths, int(self.kind is Kind.TEXT))
+        return self._ends
+
+    @property
+    def starts(self) -> Ints:
+        """TEXT and PACKED: where each value begins."""
+        if self._starts is None:
+            self._starts = self.ends - self.texts.lengths
+        return self._starts
 
     def values(self, indices: Ints | None = None) -> list[Any]:
         """Python values, of all rows that have one or of the given places."""
         if self.kind in (Kind.DICT, Kind.SHAPE):
             codes = self.codes if indices is None else self.codes[indices]
             return list(map(self.dictionary.__getitem__, codes.tolist()))
-        if self.kind == Kind.BYTES16:
+        if self.kind is Kind.BYTES16:
             raw = self.raw if indices is None else self.raw[indices]
             digits = raw.tobytes().hex()
             return [digits[at : at + 32] for at in range(0, len(digits), 32)]
@@ -148,23 +199,12 @@ class Column:
     def _variable(self, indices: Ints | None) -> list[Any]:
         if indices is None:
             return decode_values(self.kind, self.texts)
-        border = 1 if self.kind == Kind.TEXT else 0
-        lengths = self.texts.lengths
-        starts = self._starts[indices]
+        places = zip(
+            self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True
+        )
         data = self.texts.data
-        parts = [
-            data[start : start + length]
-            for start, length in zip(
-                starts.tolist(), lengths[indices].tolist(), strict=True
-            )
-        ]
-        return list(map(bytes.decode, parts)) if border else list(map(unpack, parts))
-
-    @cached_property
-    def _starts(self) -> Ints:
-        border = 1 if self.kind == Kind.TEXT else 0
-        lengths = self.texts.lengths
-        return np.cumsum(lengths + border) - lengths - border
+        read = bytes.decode if self.kind is Kind.TEXT else unpack
+        return [read(data[start:end]) for start, end in places]
 
 
 class Batch:
@@ -309,7 +349,7 @@ def read_names(text: bytes, sizes: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-_KINDS: Final = frozenset(Kind)
+_KINDS: Final = {int(kind): kind for kind in Kind}
 _CODECS: Final = frozenset(Codec)
 _RESERVED: Final = frozenset(
     {*REQUIRED, SHAPE, "tags", "trace_id", "metadata", "number"}

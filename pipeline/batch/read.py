@@ -99,10 +99,16 @@ def read_texts(data: Bytes, count: int, *, terminated: bool) -> Texts:
     """TEXT (`terminated` by newlines) or PACKED data."""
     narrow, body = read_lengths(data, count)
     lengths = narrow.astype(np.int64)
-    total = int(lengths.sum()) + (count if terminated else 0)
+    # ufunc.reduce spares the two Python frames of ndarray.sum and .max.
+    total = int(np.add.reduce(lengths)) + (count if terminated else 0)
     if total != len(body):
         raise bad(f"lengths add up to {total}; there are {len(body)} bytes")
     return Texts(lengths, bytes(body))
+
+
+def ends_of(lengths: Ints, border: int) -> Ints:
+    """Where each value ends, when `border` bytes follow each."""
+    return np.cumsum(lengths + border) - border
 
 
 def read_dictionary(data: Bytes, count: int) -> tuple[npt.NDArray[Any], int, Texts]:
@@ -117,7 +123,7 @@ def read_dictionary(data: Bytes, count: int) -> tuple[npt.NDArray[Any], int, Tex
     end = DICT_HEAD.size + width * count
     view = memoryview(data)
     codes = read_fixed(view[DICT_HEAD.size : end], count, _UNSIGNED[width])
-    if int(codes.max()) >= distinct:
+    if int(np.maximum.reduce(codes)) >= distinct:
         raise bad(f"a code is beyond the {distinct} distinct values")
     return codes, kind, read_texts(view[end:], distinct, terminated=kind == Kind.TEXT)
 
@@ -146,6 +152,6 @@ def decode_values(kind: int, texts: Texts) -> list[Any]:
 def unpack(packed: bytes) -> Any:
     """One msgpack object; raises FrameError."""
     try:
-        return msgpack.unpackb(packed, strict_map_key=False)
+        return msgpack.unpackb(packed)
     except (ValueError, msgpack.UnpackException) as error:
         raise bad(f"msgpack: {error}") from None
