@@ -127,7 +127,8 @@ def _words(schema: dict[str, Any]) -> str:
     if "anyOf" in schema:
         return " or ".join(_words(choice) for choice in schema["anyOf"])
     if "enum" in schema:
-        return " or ".join(msgspec.json.encode(v).decode() for v in schema["enum"])
+        *some, last = [msgspec.json.encode(value).decode() for value in schema["enum"]]
+        return f"{', '.join(some)} or {last}" if some else last
     kind = str(schema.get("type"))
     if kind == "array":
         items = _words(schema["items"]) if schema.get("items") else "values"

@@ -66,7 +66,6 @@ class Gateway:
             SOURCE,
             acknowledge_endpoint=settings.publish.endpoint,
             memory_bytes=settings.collector.memory_bytes,
-            compression="none",
         )
         self._pool = worker_pool(settings)
         limits = settings.gateway

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
 
 from pipeline.gateway.errors import RpcError, busy
 from pipeline.gateway.pool import Pool
+from pipeline.query.replies import TailReply
 from pipeline.query.requests import TailRequest
 
 QUEUE_BYTES: Final = 8 << 20
@@ -28,12 +28,6 @@ ASKED_AT_ONCE: Final = 4
 
 RETRY_SECONDS: Final = 0.5
 RETRY_MS: Final = 5_000
-
-
-class _TailAnswer(Struct):
-    logs: list[Raw]
-    last_block: int
-    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +192,7 @@ class Hub:
         group.is_asking = False
         self._merge(group)
 
-    def _deliver(self, group: _Group, answer: _TailAnswer) -> None:
+    def _deliver(self, group: _Group, answer: TailReply) -> None:
         logs = [bytes(log) for log in answer.logs]
         group.last_block = answer.last_block
         for client in group.clients:
@@ -218,7 +212,7 @@ class Hub:
                 self._groups.remove(group)
                 return
 
-    async def _ask(self, request: TailRequest) -> _TailAnswer:
+    async def _ask(self, request: TailRequest) -> TailReply:
         async with self._places:
             answer = await self._pool.ask("tail", request)
-        return msgspec.json.decode(answer, type=_TailAnswer)
+        return msgspec.json.decode(answer, type=TailReply)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from pipeline.gateway.errors import BUSY, TIME_LIMIT, WORKER_LOST
 from pipeline.gateway.jsonrpc import Params
@@ -12,36 +12,19 @@ from pipeline.gateway.methods.entries import StoredEntry
 from pipeline.gateway.methods.method import Method
 from pipeline.gateway.params import bind
 from pipeline.gateway.services import Services
+from pipeline.query.replies import LogsReply
 from pipeline.query.requests import QueryRequest
 
 QUERY_ERRORS = (TIME_LIMIT, BUSY, WORKER_LOST)
 
-Count = Annotated[
-    int | None,
-    Meta(description='Matches on all pages, exact; null with "count": "none".'),
-]
-NextCursor = Annotated[
-    str | None, Meta(description="`cursor` for the next page; null on the last.")
-]
 
-
-class Window(Struct):
-    """The time that was looked at, from `since` to before `until`; null is open."""
-
-    since: str | None
-    until: str | None
-
-
-class QueryResult(Struct, kw_only=True):
+class QueryResult(LogsReply, frozen=True, kw_only=True):
     """A page of entries."""
 
-    logs: list[StoredEntry]
-    count: Count
-    returned: Annotated[int, Meta(description="Entries of this page.")]
-    truncated: Annotated[bool, Meta(description="Whether there are more.")]
-    next_cursor: NextCursor
-    window: Window
-    took_ms: float
+    # the worker splices what it has as text; this says what it is
+    logs: Annotated[  # type: ignore[assignment]
+        list[StoredEntry], Meta(description="The page, in order.")
+    ]
 
 
 async def answer(services: Services, params: Params, is_notification: bool) -> bytes:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from pipeline.gateway.jsonrpc import Params
 from pipeline.gateway.methods.entries import StoredEntry
 from pipeline.gateway.methods.method import Method
-from pipeline.gateway.methods.query import QUERY_ERRORS, Count, NextCursor, Window
+from pipeline.gateway.methods.query import QUERY_ERRORS
 from pipeline.gateway.params import bind
 from pipeline.gateway.services import Services
+from pipeline.query.replies import LogsReply
 from pipeline.query.requests import SearchRequest
 
 
@@ -24,16 +25,13 @@ class FoundEntry(StoredEntry, kw_only=True):
     ) = UNSET
 
 
-class SearchResult(Struct, kw_only=True):
+class SearchResult(LogsReply, frozen=True, kw_only=True):
     """A page of entries with their context."""
 
-    logs: list[FoundEntry]
-    count: Count
-    returned: Annotated[int, Meta(description="Matches of this page.")]
-    truncated: Annotated[bool, Meta(description="Whether there are more.")]
-    next_cursor: NextCursor
-    window: Window
-    took_ms: float
+    logs: Annotated[  # type: ignore[assignment]
+        list[FoundEntry],
+        Meta(description="Matches, in order, each among the entries around it."),
+    ]
 
 
 async def answer(services: Services, params: Params, is_notification: bool) -> bytes:
