@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.batch import encode
 from pipeline.batch.check import check
 from pipeline.batch.decode import Batch, parse
 from pipeline.batch.encode import encode_rows
@@ -61,7 +62,7 @@ def everything(batch: Batch) -> list[Entry]:
     return batch.entries(np.arange(batch.rows))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(ENTRY, min_size=1, max_size=30))
 def test_any_valid_entry_comes_back_from_the_wire_unchanged(rows: list[Entry]) -> None:
     """encode, parse and check give back what went in."""
@@ -72,7 +73,7 @@ def test_any_valid_entry_comes_back_from_the_wire_unchanged(rows: list[Entry]) -
     assert same(rows, everything(batch))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.lists(ENTRY, min_size=1, max_size=10), min_size=1, max_size=6))
 def test_batches_sealed_into_a_block_keep_rows_and_order(
     parts: list[list[Entry]],
@@ -86,7 +87,7 @@ def test_batches_sealed_into_a_block_keep_rows_and_order(
     assert same([row for rows in parts for row in rows], everything(block))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(ENTRY, min_size=1, max_size=4), st.data())
 def test_a_damaged_payload_is_refused_or_readable(
     rows: list[Entry], data: st.DataObject
@@ -162,33 +163,61 @@ def test_numbers_without_text_keys_and_odd_objects_become_text() -> None:
     assert entry.metadata == {"1": str({2**70}), "x": str(2**70)}
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [one(x=[[[]]] * 2)._replace(level=25)],
-        [one()._replace(source="")],
-        [one()._replace(source="s" * 257)],
-        [one()._replace(message="m" * (1 << 20) + "m")],
-        [one(x="v" * (METADATA_BYTES + 1))],
-        [one()._replace(tags=["t"] * 65)],
-        [one()._replace(tags=["t" * 257])],
-        [one()._replace(trace_id="t" * 257)],
-    ],
-)
-def test_a_value_beyond_its_limit_is_refused(rows: list[Entry]) -> None:
-    """Every limit of limits.py is checked on what came in."""
-    with pytest.raises(FrameError, match="bad_batch"):
-        check(parse(encode_rows(rows)))
-
-
-def test_deep_nesting_is_refused_without_a_crash() -> None:
-    """Depth is counted, so no decoder recurses without end."""
+def nested(depth: int) -> object:
+    """A list in a list in a list."""
     value: object = 1
-    for _ in range(33):
+    for _ in range(depth):
         value = [value]
+    return value
 
-    with pytest.raises(FrameError, match="nested deeper"):
-        check(parse(encode_rows([one(x=value)])))
+
+BEYOND = [
+    one()._replace(source="s" * 257),
+    one()._replace(message="m" * (1 << 20) + "m"),
+    one(x="v" * (METADATA_BYTES + 1)),
+    one()._replace(tags=["t"] * 65),
+    one()._replace(tags=["t" * 257]),
+    one()._replace(trace_id="t" * 257),
+    one(x=nested(33)),
+]
+
+
+@pytest.mark.parametrize("row", BEYOND, ids=range(len(BEYOND)))
+def test_the_encoder_refuses_what_the_other_side_would(row: Entry) -> None:
+    """A sender learns of a limit before its batch is on the way."""
+    with pytest.raises(ValueError, match=r"exceed|more than|nested"):
+        encode_rows([row])
+
+
+@pytest.fixture
+def lawless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder that knows no limits, as a sender of another make may be."""
+    for name in ("MESSAGE_BYTES", "SOURCE_BYTES", "TAG_BYTES", "TRACE_ID_BYTES"):
+        monkeypatch.setattr(encode, name, 1 << 30)
+    for name in ("METADATA_BYTES", "TAGS_MAX", "NESTING"):
+        monkeypatch.setattr(encode, name, 1 << 30)
+    monkeypatch.setattr(encode._text, "__defaults__", (1 << 30,))
+
+
+@pytest.mark.usefixtures("lawless")
+@pytest.mark.parametrize("row", BEYOND, ids=range(len(BEYOND)))
+def test_a_value_beyond_its_limit_is_refused(row: Entry) -> None:
+    """Every limit of limits.py is checked on what came in, whoever encoded it."""
+    payload = encode_rows([row])
+
+    with pytest.raises(FrameError, match="bad_batch"):
+        check(parse(payload))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [one()._replace(level=25), one()._replace(source="")],
+    ids=["level", "source"],
+)
+def test_a_level_or_source_that_is_none_is_refused(row: Entry) -> None:
+    """Levels are 1 to 24, and an entry has a source."""
+    with pytest.raises(FrameError, match="bad_batch"):
+        check(parse(encode_rows([row])))
 
 
 def test_a_lone_surrogate_is_the_callers_to_mend() -> None:
