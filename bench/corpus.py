@@ -60,22 +60,40 @@ class Facts:
     trace_rows: int
 
 
-def generate(n: int, seed: int = 1) -> Iterator[Entry]:
-    """The first n entries of the corpus with this seed."""
-    for piece in pieces(n, seed):
+def generate(n: int, seed: int = 1, source: str = "") -> Iterator[Entry]:
+    """The first n entries of the corpus with this seed, or of one source only."""
+    for piece in pieces(n, seed, source):
         yield from piece
 
 
-def pieces(n: int, seed: int = 1) -> Iterator[list[Entry]]:
+def pieces(n: int, seed: int = 1, source: str = "") -> Iterator[list[Entry]]:
     """The same entries in lists of at most PIECE."""
     start = START
     for index in range(-(-n // PIECE)):
-        rows, start = _piece(seed, index, start)
+        rows, start = _piece(seed, index, start, source)
         yield rows[: n - index * PIECE]
 
 
 def batches(n: int, seed: int = 1, size: int = 1_000) -> Iterator[list[Entry]]:
-    """The same entries in lists of `size`, which must divide PIECE."""
+    """The same entries as collectors send them, one for each source.
+
+    A batch has `size` entries of one source, and comes when its last entry does; the
+    last ones of each source are fewer.
+    """
+    waiting: dict[str, list[Entry]] = {}
+    for entry in generate(n, seed):
+        batch = waiting.setdefault(entry.source, [])
+        batch.append(entry)
+        if len(batch) == size:
+            yield waiting.pop(entry.source)
+    yield from waiting.values()
+
+
+def mixed_batches(n: int, seed: int = 1, size: int = 1_000) -> Iterator[list[Entry]]:
+    """The same entries as a relay of all services sends them; `size` divides PIECE.
+
+    The costliest form: each batch has nearly all metadata keys, with few values each.
+    """
     for piece in pieces(n, seed):
         for at in range(0, len(piece), size):
             yield piece[at : at + size]
@@ -123,14 +141,19 @@ def _random(seed: int, index: int, stream: int) -> Generator:
     return np.random.default_rng([seed, index, stream])
 
 
-def _kinds(seed: int, index: int) -> NDArray[np.int64]:
-    """The shape of each entry of a piece."""
+def _kinds(seed: int, index: int, source: str = "") -> NDArray[np.int64]:
+    """The shape of each entry of a piece, among those of one source if it is named."""
     within: dict[int, float] = {}
     for shape in SHAPES:
         within[shape.level] = within.get(shape.level, 0.0) + shape.weight
     shares = [LEVEL_SHARES[s.level] * s.weight / within[s.level] for s in SHAPES]
+    if source:
+        shares = [
+            share * (shape.source == source)
+            for share, shape in zip(shares, SHAPES, strict=True)
+        ]
     borders = np.cumsum(shares)[:-1]
-    draws = _random(seed, index, 0).random(PIECE)
+    draws = _random(seed, index, 0).random(PIECE) * sum(shares)
     return np.searchsorted(borders, draws, side="right")
 
 
@@ -174,8 +197,8 @@ def _times(seed: int, index: int, start: int) -> tuple[list[int], int]:
     return list((moments + disorder).tolist()), int(moments[-1])
 
 
-def _piece(seed: int, index: int, start: int) -> tuple[list[Entry], int]:
-    kinds = _kinds(seed, index)
+def _piece(seed: int, index: int, start: int, source: str) -> tuple[list[Entry], int]:
+    kinds = _kinds(seed, index, source)
     order = np.argsort(kinds, kind="stable")
     counts = np.bincount(kinds, minlength=len(SHAPES)).tolist()
     rng = _random(seed, index, 4)

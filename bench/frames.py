@@ -3,9 +3,10 @@
     python -m bench.frames make --file F --entries N
     python -m bench.frames push --file F --ingest E --publish E --part I --parts K
 
-What is made is what a collector on the same machine sends: batches of 1,000 entries,
-not compressed.  Pushing numbers them, holds them in the pipeline's own `Window` until
-they are durable, and follows its acknowledgements.
+What is made is what collectors on the same machine send: batches of 1,000 entries of
+one service, not compressed; with --mixed, of all services.  Pushing numbers them, holds
+them in the pipeline's own `Window` until they are durable, and follows its
+acknowledgements.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bench.corpus import batches
+from bench.corpus import batches, mixed_batches
 from bench.measure import own_cpu
 from bench.processes import await_go
 from pipeline import transport
@@ -41,12 +42,20 @@ _HEAD: Final = struct.Struct("<BII")
 _HELLO_S: Final = 10
 
 
-def make(path: Path, entries: int, seed: int = 1, *, zstd: bool = False) -> None:
+def make(
+    path: Path,
+    entries: int,
+    seed: int = 1,
+    *,
+    mixed: bool = False,
+    zstd: bool = False,
+) -> None:
     """Write the corpus as encoded batches."""
     gc.disable()  # millions of entries, none of them in a cycle
+    source = mixed_batches if mixed else batches
     codec = Codec.ZSTD if zstd else Codec(0)
     with path.open("wb") as file:
-        for rows in batches(entries, seed):
+        for rows in source(entries, seed):
             payload = encode_rows(rows)
             if zstd:
                 payload = compress(payload)
@@ -151,6 +160,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, required=True)
     parser.add_argument("--entries", type=int, default=300_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mixed", action="store_true")
     parser.add_argument("--zstd", action="store_true")
     parser.add_argument("--ingest")
     parser.add_argument("--publish")
@@ -158,7 +168,13 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.step == "make":
-        make(arguments.file, arguments.entries, arguments.seed, zstd=arguments.zstd)
+        make(
+            arguments.file,
+            arguments.entries,
+            arguments.seed,
+            mixed=arguments.mixed,
+            zstd=arguments.zstd,
+        )
     else:
         push(arguments)
 

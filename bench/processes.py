@@ -208,6 +208,7 @@ class Feeder:
 
 
 def await_go() -> None:
-    """A feeder's side: say ready, wait for go."""
+    """A feeder's side: say ready, wait for go; end when the bench has ended."""
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        raise SystemExit(1)

@@ -146,7 +146,7 @@ def prose(shortest: int, longest: int) -> Draw:
     def draw(rng: Generator, n: int) -> list[Any]:
         ends = np.cumsum(rng.integers(shortest, longest + 1, n)).tolist()
         drawn = words(rng, ends[-1] if n else 0)
-        starts = [0, *ends[:-1]]
+        starts = [0, *ends][:n]
         return [" ".join(drawn[a:b]) for a, b in zip(starts, ends, strict=True)]
 
     return draw
@@ -169,6 +169,6 @@ def listing(part: Draw, longest: int) -> Draw:
     def draw(rng: Generator, n: int) -> list[Any]:
         ends = np.cumsum(rng.integers(1, longest + 1, n)).tolist()
         drawn = part(rng, ends[-1] if n else 0)
-        return [drawn[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+        return [drawn[a:b] for a, b in zip([0, *ends][:n], ends, strict=True)]
 
     return draw

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.corpus import PIECE, facts, generate
+from bench.corpus import PIECE, batches, facts, generate, mixed_batches
 from bench.shapes import LEVEL_SHARES, SHAPES
 from pipeline.entry import Entry, entry_to_json
 
@@ -80,3 +80,23 @@ def test_facts_are_what_a_scan_counts(corpus: list[Entry]) -> None:
     assert known.phrase_rows == sum(known.phrase in text for text in messages)
     assert known.substring_rows == sum(known.substring in text for text in messages)
     assert known.trace_rows == sum(e.trace_id == known.trace_id for e in corpus)
+
+
+def test_one_source_alone(corpus: list[Entry]) -> None:
+    """What a single service logs has only its own shapes, all levels among them."""
+    alone = list(generate(5_000, source="payments"))
+
+    assert {entry.source for entry in alone} == {"payments"}
+    assert {9, 5, 13, 17} <= {entry.level for entry in alone}
+
+
+def test_batches_hold_every_entry_once(corpus: list[Entry]) -> None:
+    """Of one source each, or mixed in the corpus's order."""
+    single = list(batches(ROWS))
+    mixed = list(mixed_batches(ROWS))
+
+    assert all(len({entry.source for entry in batch}) == 1 for batch in single)
+    assert sorted(entry.timestamp for batch in single for entry in batch) == sorted(
+        entry.timestamp for entry in corpus
+    )
+    assert [entry for batch in mixed for entry in batch] == corpus
