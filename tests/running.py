@@ -1,0 +1,73 @@
+"""A real ingester for tests of what sends to one, and a look into its store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.entry import Entry
+from pipeline.store.reader import Reader
+
+
+class RunningIngester:
+    """An ingester process with sockets and a database in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ingest = f"ipc://{folder}/ingest"
+        self.publish = f"ipc://{folder}/publish"
+        self.database = folder / "test.db"
+        self.environment = os.environ | {
+            "PIPELINE_INGEST__ENDPOINT": self.ingest,
+            "PIPELINE_PUBLISH__ENDPOINT": self.publish,
+            "PIPELINE_STORAGE__DB_PATH": str(self.database),
+        }
+        self._child: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it takes entries."""
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "ingester"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment,
+        )
+        assert self._child.stderr is not None
+        assert self._child.stderr.readline().startswith("ingester ready")
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._child is not None:
+            self._child.send_signal(signal.SIGTERM)
+            self._child.communicate(timeout=20)
+            self._child = None
+
+    def entries(self, source: str | None = None) -> list[Entry]:
+        """What is stored, in the order in which each sender numbered it."""
+        reader = Reader(self.database)
+        reader.refresh()
+        numbered: list[tuple[int, int, Entry]] = []
+        for header in reader.headers:
+            block = reader.load(header.id)
+            rows = np.arange(block.rows)
+            numbers = [number for _, number in block.identities(rows)]
+            entries = block.batch.entries(rows)
+            numbered += zip([header.id] * block.rows, numbers, entries, strict=True)
+        reader.close()
+        found = [entry for _, _, entry in sorted(numbered, key=lambda row: row[:2])]
+        return [entry for entry in found if source in (None, entry.source)]
+
+    def wait_for(self, message: str, seconds: float = 20.0) -> Entry:
+        """The entry with this message, as soon as it is stored."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for entry in self.entries():
+                if entry.message == message:
+                    return entry
+            time.sleep(0.02)
+        raise AssertionError(f"{message!r} was not stored within {seconds} s")
