@@ -65,7 +65,8 @@ def find_flaw(text: bytes | Raw) -> tuple[str, str, str]:
             break
         name, text, error = inside
         path.append(name)
-        if isinstance(error, RecursionError):
+        if isinstance(error, RecursionError) and first_byte(text) == b"[":
+            # its places would all be 0, and tell nothing
             break
     problem, expected = _explain(bytes(text))
     return ".".join(path), problem, expected

@@ -11,7 +11,6 @@ import os
 import sys
 from collections import Counter
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +55,6 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._started = clock.monotonic()
-        self._version = version("recursive-log-pipeline")
         self._status: dict[str, Any] | None = None
         self._status_at = 0.0
         self._store: StoreHealth | None = None
@@ -104,7 +102,7 @@ class Gateway:
         return HealthResult(
             status,
             reasons,
-            self._version,
+            openrpc.PIPELINE_VERSION,
             round(clock.monotonic() - self._started, 3),
             ingester,
             store,
@@ -135,7 +133,7 @@ class Gateway:
         return self._store
 
     def _document(self) -> bytes:
-        return openrpc.encode(METHODS.values(), self._version)
+        return openrpc.encode(METHODS.values())
 
 
 def worker_pool(settings: Settings) -> Pool:

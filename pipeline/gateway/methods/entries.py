@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -85,10 +86,6 @@ class StoredEntry(Struct, kw_only=True):
     trace_id: str | UnsetType | None = UNSET
 
 
-_NAMES: Final = ("timestamp", "source", "level", "message", "metadata", "tags")
-_NEEDED: Final = (*_NAMES, "trace_id")
-
-
 def read_entry(text: Raw, now: int) -> Entry:
     """One entry of a call; raises EntryError."""
     size = len(memoryview(text))
@@ -109,9 +106,10 @@ def check_entry(fields: Any, now: int) -> Entry:
     return entry_from_map(fields, now, strict=True)
 
 
-def nearest_field(error: EntryError) -> list[str]:
+def nearest_field(error: EntryError, known: Sequence[str]) -> list[str]:
     """The fields that the caller may have meant by an unknown one."""
-    return nearest(error.field, _NEEDED) if error.field not in _NEEDED else []
+    is_known = error.field.partition(".")[0] in known
+    return [] if is_known else nearest(error.field, known)
 
 
 def decode_member(name: str, text: Raw) -> Any:

@@ -52,7 +52,7 @@ async def answer(services: Services, params: Params, is_notification: bool) -> b
         ack = fields.pop("ack", "durable")
         row = check_entry(fields, services.clock_ns())
     except EntryError as error:
-        near = nearest_field(error)
+        near = nearest_field(error, LogParams.__struct_encode_fields__)
         raise wrong_entry(error, **({"nearest": near} if near else {})) from None
     if ack not in ("durable", "received"):
         raise wrong_param("ack", f"{str(ack)[:60]!r}", '"durable" or "received"')
