@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -57,7 +59,8 @@ _DICT_SHARE: Final = 3
 """A text column is a DICT when its distinct values are at most a third of all."""
 
 _PLAIN: Final = bytes([Numbers.PLAIN])
-_HEX: Final = frozenset("0123456789abcdef")
+_SAMPLE: Final = 64
+"""Values looked at first: mostly distinct ones are not worth a dictionary."""
 
 
 class Encoded(NamedTuple):
@@ -144,7 +147,8 @@ def _optional(
 ) -> list[Encoded]:
     """The columns that not every row has, and the shapes that say which rows do."""
     keys = [tuple(fields) if fields else () for fields in metadata]
-    names = dict.fromkeys(chain.from_iterable(set(keys)))
+    shapes = dict.fromkeys(keys)
+    names = dict.fromkeys(chain.from_iterable(shapes))
     if not all(type(name) is str for name in names):
         metadata = tuple(_text_keys(fields) for fields in metadata)
         return _optional(metadata, tags, traces, first)
@@ -152,74 +156,87 @@ def _optional(
     if len(names) > BATCH_COLUMNS:
         metadata, rest = _split_rare(metadata, keys)
         keys = [tuple(fields) if fields else () for fields in metadata]
-        names = dict.fromkeys(chain.from_iterable(set(keys)))
-    _check_keys(keys, names)
-    values = _values_by_key(metadata, keys, names)
+        shapes = dict.fromkeys(keys)
+        names = dict.fromkeys(chain.from_iterable(shapes))
+    _check_keys(shapes, names)
     columns = [
         Encoded(METADATA_PREFIX + name, *_sized(found, _any(found)))
-        for name, found in values.items()
+        for name, found in _values_by_key(metadata, keys, shapes)
     ]
-    position = {name: first + 1 + index for index, name in enumerate(values)}
+    start = first + 1
+    position = {
+        column.name[len(METADATA_PREFIX) :]: place
+        for place, column in enumerate(columns, start)
+    }
     extras: list[tuple[Sequence[object], str, Callable[[list[Any]], Data]]] = [
         (tags, TAGS, _tags),
         (traces, TRACE_ID, _traces),
         (rest, METADATA, _packed),
     ]
-    flags: list[Sequence[object]] = []
-    places: list[int] = []
+    flags: dict[int, bytes] = {}
     for column, name, encode in extras:
         found = [value for value in column if value]
         if found:
-            places.append(first + 1 + len(columns))
+            flags[start + len(columns)] = bytes(map(bool, column))
             columns.append(Encoded(name, *_sized(found, encode(found))))
-            flags.append([bool(value) for value in column])
-    return [_shape(keys, position, flags, places), *columns]
+    return [_shape(keys, shapes, position, flags), *columns]
 
 
 def _shape(
     keys: list[tuple[str, ...]],
+    shapes: Iterable[tuple[str, ...]],
     position: dict[str, int],
-    flags: list[Sequence[object]],
-    places: list[int],
+    flags: dict[int, bytes],
 ) -> Encoded:
-    """Codes of the distinct sets of optional columns, one a row."""
-    rows: list[tuple[Any, ...]] = list(zip(keys, *flags, strict=True))
-    codes = {row: code for code, row in enumerate(dict.fromkeys(rows))}
-    shapes = []
-    for row in codes:
-        there = [place for flag, place in zip(row[1:], places, strict=True) if flag]
-        shapes.append(
-            array("H", sorted([position[key] for key in row[0]] + there)).tobytes()
-        )
+    """Codes of the distinct sets of optional columns, one a row.
+
+    A row's set is a number: the code of its keys, then a bit for each flag.
+    """
+    table = {key: code for code, key in enumerate(shapes)}
+    sets: Sequence[int] = list(map(table.__getitem__, keys))
+    for bits in flags.values():
+        sets = [code << 1 | bit for code, bit in zip(sets, bits, strict=True)]
+    codes = {code: place for place, code in enumerate(dict.fromkeys(sets))}
+    members = list(table)
+    places = list(flags)[::-1]
+    found = []
+    for code in codes:
+        there = [place for bit, place in enumerate(places) if code >> bit & 1]
+        there += [position[key] for key in members[code >> len(places)]]
+        found.append(array("H", sorted(there)).tobytes())
     head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
-    data = head + _codes(map(codes.__getitem__, rows), len(codes)) + _framed(shapes)
+    data = head + _codes(map(codes.__getitem__, sets), len(codes)) + _framed(found)
     return Encoded(SHAPE, Kind.SHAPE, len(keys), data)
 
 
 def _values_by_key(
     metadata: tuple[dict[str, Any] | None, ...],
     keys: list[tuple[str, ...]],
-    names: Iterable[str],
-) -> dict[str, Sequence[Any]]:
-    """Values of each key in row order.
+    shapes: Iterable[tuple[str, ...]],
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Each key with its values in row order.
 
-    Rows with the same keys are grouped, so that a key that only one group has comes
-    out of `zip` in one call; a key of several groups is picked row by row.
+    Rows with the same keys are grouped, so that a key that only one group has is not
+    looked for in the others' rows.
     """
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for key, fields in zip(keys, metadata, strict=True):
-        if key:
-            groups.setdefault(key, []).append(fields)  # type: ignore[arg-type]
-    owners = Counter(chain.from_iterable(groups))
-    values: dict[str, Sequence[Any]] = {}
+    owners = Counter(chain.from_iterable(shapes))
+    alone = {key for key in shapes if any(owners[name] == 1 for name in key)}
+    groups: dict[tuple[str, ...], list[Any]] = {key: [] for key in alone}
+    if alone:
+        for key, fields in zip(keys, metadata, strict=True):
+            if key in alone:
+                groups[key].append(fields)
     for key, members in groups.items():
-        found = zip(key, zip(*map(dict.values, members), strict=True), strict=True)
-        values.update(pair for pair in found if owners[pair[0]] == 1)
-    shared = [name for name in names if owners[name] > 1]
-    present = [fields for fields in metadata if fields] if shared else []
-    for name in shared:
-        values[name] = [fields[name] for fields in present if name in fields]
-    return values
+        for name in key:
+            if owners[name] == 1:
+                yield name, list(map(itemgetter(name), members))
+    present = [fields for fields in metadata if fields]
+    every = len(list(filter(None, shapes)))
+    for name, count in owners.items():
+        if count > 1 and count == every:
+            yield name, list(map(itemgetter(name), present))
+        elif count > 1:
+            yield name, [fields[name] for fields in present if name in fields]
 
 
 def _split_rare(
@@ -267,6 +284,8 @@ def _booleans(values: Sequence[bool]) -> Data:
 
 
 def _strings(values: Sequence[str]) -> Data:
+    if len(set(values[:_SAMPLE])) * _DICT_SHARE > 2 * _SAMPLE:
+        return _text(values)
     distinct = dict.fromkeys(values)
     if len(distinct) * _DICT_SHARE <= len(values):
         return _dictionary(values, distinct)
@@ -303,8 +322,10 @@ def _traces(values: Sequence[str]) -> Data:
     """32 lower-case hex digits are stored as the 16 bytes that they stand for."""
     if set(map(len, values)) == {32}:
         joined = "".join(values)
-        if _HEX.issuperset(joined):
-            return Kind.BYTES16, bytes.fromhex(joined)
+        with suppress(ValueError):
+            raw = bytes.fromhex(joined)
+            if raw.hex() == joined:
+                return Kind.BYTES16, raw
     return _text(values, TRACE_ID_BYTES)
 
 
@@ -334,8 +355,8 @@ def _lengths(values: Sequence[int], limit: int) -> bytes:
     return bytes([width]) + array(code, values).tobytes()
 
 
-def _check_keys(keys: Iterable[tuple[str, ...]], names: Iterable[str]) -> None:
-    if max(map(len, set(keys)), default=0) > METADATA_KEYS:
+def _check_keys(shapes: Iterable[tuple[str, ...]], names: Iterable[str]) -> None:
+    if max(map(len, shapes), default=0) > METADATA_KEYS:
         raise ValueError(f"an entry has more than {METADATA_KEYS} metadata keys")
     for name in names:
         if len(name) * 4 > METADATA_KEY_BYTES < len(name.encode()):
