@@ -106,12 +106,13 @@ class PipelineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
-        # a record that sending one causes would cause the next
-        if record.name.partition(".")[0] == _OWN or hasattr(self._busy, "emitting"):
+        if hasattr(self._busy, "emitting"):
             return
         self._busy.emitting = True
         try:
-            self._send(record)
+            # a record that sending one causes would cause the next
+            if str(record.name).partition(".")[0] != _OWN:
+                self._send(record)
         except Exception:  # noqa: BLE001 - logging's rule: no error reaches the program
             self.handleError(record)
         finally:
