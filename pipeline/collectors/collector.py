@@ -113,16 +113,14 @@ class Collector:
             tags if tags.__class__ is not str else [tags],
             trace_id,
         )
-        box = self._outbox
-        with box.accumulator.lock:
-            wake = box.accumulator.append(row)
+        accumulator = self._outbox.accumulator
+        with accumulator.lock:
+            wake = accumulator.append(row)
             if wake is None:
                 wake = self._append_when_room(row)
             if wake is None:
-                box.dropped[LEVEL_NAMES[number]] += 1
-                return
-            box.logged += 1
-        if wake or self._sender is None:
+                self._outbox.dropped[LEVEL_NAMES[number]] += 1
+        if wake:
             self._ring()
 
     def submit(self, rows: Sequence[Row], on_durable: OnDurable | None = None) -> bool:
@@ -137,7 +135,7 @@ class Collector:
             if self._closed or held + len(payload) > self._limits.memory_bytes:
                 return False
             box.ready.append(Ready(payload, len(rows), on_durable))
-            box.logged += len(rows)
+            box.submitted += len(rows)
         self._ring()
         return True
 

@@ -10,7 +10,7 @@ context is the listener's: a `TraceFilter` on the QueueHandler carries it over.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import logging
 import re
 import threading
@@ -57,6 +57,14 @@ _STANDARD: Final = frozenset(
 """Attributes that every record has, or that become a field; the others are `extra`."""
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+_exiting: Final = threading.Event()
+"""At exit the collectors have waited for their entries before `logging` flushes: when
+the pipeline is away, it would wait as long again."""
+
+# later than the collectors' own, so that it runs before it
+atexit.register(_exiting.set)
 
 
 def set_traceparent(header: str | None) -> Token[str | None]:
@@ -120,15 +128,15 @@ class PipelineHandler(logging.Handler):
 
     def flush(self) -> None:
         """Wait until all records are durable, at most `timeout` seconds."""
-        self.collector.flush(self._timeout)
+        if not _exiting.is_set():
+            self.collector.flush(self._timeout)
 
     def close(self) -> None:
         """Send what is left; the collector is closed unless it was given."""
-        with contextlib.suppress(OSError):
-            if self._owns:
-                self.collector.close(self._timeout)
-            else:
-                self.flush()
+        if self._owns:
+            self.collector.close(self._timeout)
+        else:
+            self.flush()
         super().close()
 
     def _send(self, record: logging.LogRecord) -> None:

@@ -61,7 +61,7 @@ class Outbox:
 
     accumulator: Accumulator
     ready: deque[Ready] = field(default_factory=deque)
-    logged: int = 0
+    submitted: int = 0
     settled: int = 0
     flush_to: int = 0
     closing: bool = False
@@ -71,6 +71,11 @@ class Outbox:
     last_error: str | None = None
     connected: bool = False
     resent: int = 0
+
+    @property
+    def logged(self) -> int:
+        """Rows taken from callers so far."""
+        return self.accumulator.appended + self.submitted
 
 
 class Sender:
