@@ -1,0 +1,122 @@
+"""Chosen rows of an opened block as the JSON that replies carry.
+
+Only the columns that the wanted fields need are decoded. Rows are encoded at once, so
+that a page's size in bytes is known, and bounded, while it grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pipeline.batch.decode import Batch
+from pipeline.batch.layout import METADATA, METADATA_PREFIX, REQUIRED
+from pipeline.entry import Entry, encode_id, entry_to_json
+from pipeline.query.cursor import Key
+from pipeline.query.requests import FIELDS, FieldError
+from pipeline.query.text import Ints
+from pipeline.query.values import values_at
+from pipeline.query.view import View
+
+
+class Row(NamedTuple):
+    """One entry of a reply, encoded, with what orders and places it."""
+
+    key: Key
+    source: str
+    block: int
+    place: int
+    json: bytes
+
+
+class Renderer:
+    """Makes rows with the wanted fields; None wants them all."""
+
+    def __init__(self, fields: Sequence[str] | None) -> None:
+        self._fields = _checked(fields)
+        self._keys = [
+            name[len(METADATA_PREFIX) :]
+            for name in fields or ()
+            if name.startswith(METADATA_PREFIX)
+        ]
+        self._encode = msgspec.json.Encoder().encode
+
+    def rows(self, view: View, places: Ints, context: bool | None = None) -> list[Row]:
+        """The rows at these places; `context` adds that flag to each."""
+        extra = {} if context is None else {"context": context}
+        rows = []
+        entries = _read(view.batch, places, self._wanted(view.batch))
+        identities = view.block.identities(places)
+        for place, entry, (producer, number) in zip(
+            places.tolist(), entries, identities, strict=True
+        ):
+            identity = encode_id(entry.timestamp, producer, number)
+            shown = self._pick(entry_to_json(entry, identity)) | extra
+            key = (entry.timestamp, producer, number)
+            json = self._encode(shown)
+            rows.append(Row(key, entry.source, view.block.id, place, json))
+        return rows
+
+    def _wanted(self, batch: Batch) -> list[str]:
+        """Names of the optional columns to decode."""
+        names = batch.names()[len(REQUIRED) :]
+        if self._fields is None or METADATA in self._fields:
+            return names
+        heads = {
+            METADATA_PREFIX + key[:end]
+            for key in self._keys
+            for end in (*_dots(key), len(key))
+        }
+        if self._keys:
+            heads.add(METADATA)
+        return [name for name in names if name in heads or name in self._fields]
+
+    def _pick(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """The wanted fields only, in the order of all replies."""
+        if self._fields is None:
+            return shown
+        if self._keys and METADATA not in self._fields:
+            found = {key: values_at(shown[METADATA], key) for key in self._keys}
+            shown[METADATA] = {key: at[0] for key, at in found.items() if at}
+        wanted = self._fields | ({METADATA} if self._keys else set())
+        return {name: value for name, value in shown.items() if name in wanted}
+
+
+def _checked(fields: Sequence[str] | None) -> frozenset[str] | None:
+    if not fields:
+        return None
+    for name in fields:
+        if name not in FIELDS and not name.startswith(METADATA_PREFIX):
+            known = ", ".join(FIELDS)
+            hint = f"fields are {known} and metadata.<key>"
+            raise FieldError("fields", f"unknown field {name!r}", hint=hint)
+    return frozenset(name for name in fields if name in FIELDS)
+
+
+def _dots(key: str) -> list[int]:
+    return [place for place, character in enumerate(key) if character == "."]
+
+
+def _read(batch: Batch, places: Ints, optional: Sequence[str]) -> list[Entry]:
+    """Entries with the required fields and these optional columns."""
+    required = [batch.columns[name].values(places) for name in REQUIRED]
+    times, sources, levels, messages = required
+    metadata: list[dict[str, Any]] = [{} for _ in range(len(places))]
+    rest: dict[str, dict[int, Any]] = {"tags": {}, "trace_id": {}}
+    for name in optional:
+        for place, value in batch.scattered(name, places):
+            if name == METADATA:
+                metadata[place].update(value)
+            elif name.startswith(METADATA_PREFIX):
+                metadata[place][name[len(METADATA_PREFIX) :]] = value
+            else:
+                rest[name][place] = value
+    tags, traces = rest["tags"], rest["trace_id"]
+    return [
+        Entry(*row[:4], row[4], tags.get(place), traces.get(place))
+        for place, row in enumerate(
+            zip(times, sources, levels, messages, metadata, strict=True)
+        )
+    ]

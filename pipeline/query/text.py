@@ -1,0 +1,203 @@
+"""Words and phrases over whole columns of text: bytes in, masks of values out.
+
+What matches: the text itself, with A-Z and a-z alike, as whole tokens. A token is a run
+of ASCII letters, digits, underscores and bytes of 0x80 and above; the border is asked
+only where the word itself ends in a token character. A word with a character outside
+ASCII is looked for as a substring (in Korean and others particles join their nouns), as
+is such a word at either end of a phrase.
+
+Strategy: two rare bytes of the word are compared at all places at once by numpy, in
+pieces that stay in the cache, and only the places where both stand are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_CASE: Final = 0x20
+_PIECE: Final = 1 << 18
+"""Bytes compared at a time. 65,536 messages of 5.8 MB, one word: 0.9 ms where it is
+absent and 3.8 where every row has it; in one piece 2.5 to 6.8 (fresh pages are zeroed
+for each mask), `bytes.lower` and `find` 4.3 and 18, `re` with IGNORECASE 30 and 50."""
+
+_SAMPLE: Final = 8192
+"""Bytes of the column that tell how frequent a byte is."""
+
+_SPARSE: Final = 3000
+"""One value alone takes as long as this many bytes of a whole column (1 us)."""
+
+_TOKEN_RUN: Final = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
+_WIDE: Final = re.compile(rb"[\x80-\xff]")
+
+
+def _fold_table() -> Bytes:
+    table = np.arange(256, dtype=np.uint8)
+    table[ord("A") : ord("Z") + 1] += _CASE
+    return table
+
+
+def _token_table() -> Mask:
+    table = np.zeros(256, np.bool_)
+    table[0x80:] = True
+    for first, last in (b"09", b"AZ", b"az", b"__"):
+        table[first : last + 1] = True
+    return table
+
+
+_FOLD: Final = _fold_table()
+_TOKEN: Final = _token_table()
+_IS_TOKEN: Final = bytes(_TOKEN.tolist())
+
+_folded: Final = np.empty(_PIECE, np.uint8)
+_first: Final = np.empty(_PIECE, np.bool_)
+_second: Final = np.empty(_PIECE, np.bool_)
+
+
+class Needle:
+    """A word or phrase (not empty) to look for."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.folded = text.encode().lower()
+        runs = list(_TOKEN_RUN.finditer(self.folded))
+        self._left = bool(runs) and runs[0].start() == 0 and _is_ascii(runs[0])
+        self._right = (
+            bool(runs) and runs[-1].end() == len(self.folded) and _is_ascii(runs[-1])
+        )
+
+    def found_in(self, value: bytes) -> bool:
+        """Whether one value has it."""
+        folded = value.lower()
+        at = folded.find(self.folded)
+        while at >= 0:
+            end = at + len(self.folded)
+            left = self._left and at > 0 and _IS_TOKEN[folded[at - 1]]
+            right = self._right and end < len(folded) and _IS_TOKEN[folded[end]]
+            if not left and not right:
+                return True
+            at = folded.find(self.folded, at + 1)
+        return False
+
+    def match(self, data: bytes, ends: Ints, among: Mask | None = None) -> Mask:
+        """Which values have it; `ends` are the places of the newlines behind each.
+
+        Values outside `among` count as not having it.
+        """
+        if among is not None:
+            chosen = np.flatnonzero(among)
+            if len(chosen) * _SPARSE < len(data):
+                return self._match_few(data, ends, chosen)
+        places = find_folded(data, self.folded)
+        mask = self._values_at(np.frombuffer(data, np.uint8), ends, places)
+        return mask if among is None else mask & among
+
+    def _match_few(self, data: bytes, ends: Ints, chosen: Ints) -> Mask:
+        mask = np.zeros(len(ends), np.bool_)
+        starts = np.where(chosen > 0, ends[chosen - 1] + 1, 0)
+        pairs = zip(starts.tolist(), ends[chosen].tolist(), strict=True)
+        mask[chosen] = [self.found_in(data[start:end]) for start, end in pairs]
+        return mask
+
+    def _values_at(self, data: Bytes, ends: Ints, places: Ints) -> Mask:
+        """The values with a place that lies within them and between borders."""
+        size = len(self.folded)
+        if self._left:
+            # before the first byte stands, cyclically, the last newline
+            places = places[~_TOKEN[data[places - 1]]]
+        if self._right:
+            after = np.minimum(places + size, len(data) - 1)
+            places = places[~_TOKEN[data[after]]]
+        mask: Mask = np.zeros(len(ends), np.bool_)
+        if b"\n" in self.folded:
+            values = np.searchsorted(ends, places)
+            mask[values[places + size <= ends[values]]] = True
+        elif len(places) > len(ends):
+            # a place can't span two values: count those before each value's end
+            mask[:] = np.diff(np.searchsorted(places, ends), prepend=0) > 0
+        elif len(places):
+            mask[np.searchsorted(ends, places)] = True
+        return mask
+
+
+def _is_ascii(run: re.Match[bytes]) -> bool:
+    return _WIDE.search(run.group()) is None
+
+
+def find_folded(data: bytes, folded: bytes) -> Ints:
+    """All places of a folded text in the data, whatever the case of ASCII letters."""
+    count = len(data) - len(folded) + 1
+    if count <= 0:
+        return np.empty(0, np.int64)
+    view = np.frombuffer(data, np.uint8)
+    order = _rarest_first(view, folded)
+    places = _candidates(view, folded, order[:2], count)
+    for offset in order[2:]:
+        if not len(places):
+            break
+        places = places[_FOLD[view[places + offset]] == folded[offset]]
+    return places
+
+
+def _rarest_first(view: Bytes, folded: bytes) -> list[int]:
+    """Offsets of the word's bytes, those first that the data have least."""
+    frequency = np.bincount(_FOLD[view[:_SAMPLE]], minlength=256)
+    return sorted(range(len(folded)), key=lambda at: int(frequency[folded[at]]))
+
+
+def _candidates(view: Bytes, folded: bytes, offsets: list[int], count: int) -> Ints:
+    """Where the bytes at the (one or two) offsets are right."""
+    parts = []
+    for start in range(0, count, _PIECE):
+        size = min(_PIECE, count - start)
+        mask = _equal(view, start + offsets[0], size, folded[offsets[0]], _first)
+        if len(offsets) > 1:
+            at = start + offsets[1]
+            mask &= _equal(view, at, size, folded[offsets[1]], _second)
+        places = np.flatnonzero(mask)
+        if len(places):
+            places += start
+            parts.append(places)
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _equal(view: Bytes, start: int, size: int, byte: int, out: Mask) -> Mask:
+    """Where a folded byte stands in a piece; a letter in either case."""
+    piece = view[start : start + size]
+    if ord("a") <= byte <= ord("z"):
+        # setting the bit of the case maps only the two forms of a letter to it
+        piece = np.bitwise_or(piece, _CASE, out=_folded[:size])
+    return np.equal(piece, byte, out=out[:size])
+
+
+def equal_values(data: bytes, ends: Ints, lengths: Ints, value: bytes) -> Mask:
+    """Which values are exactly this one."""
+    view = np.frombuffer(data, np.uint8)
+    chosen = np.flatnonzero(lengths == len(value))
+    starts = ends[chosen] - len(value)
+    for offset, byte in enumerate(value):
+        keep = view[starts + offset] == byte
+        chosen, starts = chosen[keep], starts[keep]
+        if not len(chosen):
+            break
+    mask: Mask = np.zeros(len(ends), np.bool_)
+    mask[chosen] = True
+    return mask
+
+
+def leaf_texts(value: Any) -> list[str]:
+    """The texts inside a value of metadata: itself, or those of its lists and maps."""
+    if type(value) is str:
+        return [value]
+    if type(value) is dict:
+        return [text for item in value.values() for text in leaf_texts(item)]
+    if type(value) is list:
+        return [text for item in value for text in leaf_texts(item)]
+    return []

@@ -1,0 +1,85 @@
+"""One opened block as filters see it: columns of values, and masks of its rows.
+
+Columns of optional fields are dense (they hold only the rows that have a value), so
+masks come in two forms: over rows, and over a column's values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.batch.decode import Column
+from pipeline.batch.layout import METADATA, METADATA_PREFIX, TIMESTAMP, Kind
+from pipeline.query.budget import Budget
+from pipeline.query.text import Ints, Mask
+from pipeline.store.block import Block
+
+TEXT_KINDS = frozenset({Kind.TEXT, Kind.DICT, Kind.BYTES16, Kind.PACKED})
+
+
+class View:
+    """A block under a budget, which is checked whenever a column is asked for."""
+
+    def __init__(self, block: Block, budget: Budget) -> None:
+        self.block = block
+        self.batch = block.batch
+        self.rows = block.rows
+        self._budget = budget
+
+    def column(self, name: str) -> Column | None:
+        """The column, or None where no row has it."""
+        self._budget.check()
+        return self.batch.column(name)
+
+    def text_columns(self) -> list[str]:
+        """Names of the columns in which a bare word is looked for, cheap ones first."""
+        skipped = {TIMESTAMP, "source", "level"}
+        names = [
+            name
+            for name in self.batch.names()
+            if name not in skipped and self.batch.columns[name].kind in TEXT_KINDS
+        ]
+        # PACKED values are unpacked one by one where their bytes have the word
+        return sorted(names, key=lambda n: self.batch.columns[n].kind == Kind.PACKED)
+
+    def metadata_columns(self, key: str) -> list[tuple[str, str | None]]:
+        """(column, rest of the key inside its values) wherever the key can be.
+
+        The key may be a column of its own, a path into maps (`a.b` in the column of
+        `a`), or be among the rare keys that share one column.
+        """
+        found: list[tuple[str, str | None]] = []
+        if METADATA_PREFIX + key in self.batch.columns:
+            found.append((METADATA_PREFIX + key, None))
+        for head, rest in splits(key):
+            name = METADATA_PREFIX + head
+            column = self.batch.columns.get(name)
+            if column is not None and column.kind == Kind.PACKED:
+                found.append((name, rest))
+        if METADATA in self.batch.columns:
+            found.append((METADATA, key))
+        return found
+
+    def spread(self, name: str, values: Mask) -> Mask:
+        """A mask over the column's values as one over rows."""
+        present = self.batch.present(name)
+        if present is None:
+            return values
+        rows: Mask = np.zeros(self.rows, np.bool_)
+        rows[present] = values
+        return rows
+
+    def gather(self, name: str, rows: Mask) -> Mask:
+        """A mask over rows as one over the column's values."""
+        present = self.batch.present(name)
+        return rows if present is None else rows[present]
+
+    def timestamps(self) -> Ints:
+        """Of all rows, in ns."""
+        return self.batch.columns[TIMESTAMP].numbers
+
+
+def splits(key: str) -> list[tuple[str, str]]:
+    """All ways to cut a key at one of its dots."""
+    places = [place for place, character in enumerate(key) if character == "."]
+    return [(key[:place], key[place + 1 :]) for place in places]

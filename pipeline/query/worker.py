@@ -1,0 +1,221 @@
+"""The process that answers questions: frames on standard input, frames on output.
+
+A frame is its length, u32 little-endian, and a msgpack map. In comes a call
+{"id", "method", "params", "now" (ns), "timeout" (s)} or {"cancel": id}; out goes
+{"id", "result": JSON} or {"id", "error": {"code", "message", "data"}}. Calls are
+answered one after another; a thread takes cancels meanwhile. The end of input ends the
+process. numpy is loaded in `run`, after the environment is set for it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import msgspec
+
+from pipeline.clock import monotonic
+from pipeline.errors import PipelineError, QueryError, StoreError
+from pipeline.limits import FRAME_BYTES
+from pipeline.query.budget import Budget, CancelledError, CostError
+from pipeline.query.requests import FieldError
+
+if TYPE_CHECKING:
+    from pipeline.query.answer import Engine
+    from pipeline.settings import Settings
+
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+TOO_COSTLY: Final = -32002
+CANCELLED: Final = -32004
+
+METHODS: Final = frozenset({"query", "search", "get_stats", "tail"})
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class Call(msgspec.Struct):
+    """One frame from the gateway; with `cancel` it is about an earlier call."""
+
+    id: int = 0
+    method: str = ""
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    now: int = 0
+    timeout: float | None = None
+    cancel: int | None = None
+
+
+class Failure(msgspec.Struct):
+    """An error as JSON-RPC has it."""
+
+    code: int
+    message: str
+    data: dict[str, Any]
+
+
+def run(settings: Settings) -> int:
+    """Answer until standard input ends; the exit code."""
+    # numpy's BLAS would start a thread, with 8 MB of buffers, for each core
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Ctrl-C reaches the whole group; the gateway ends its workers itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from pipeline.query.answer import Engine, Limits
+
+    limits = Limits(
+        settings.query.max_rows,
+        settings.query.max_rows_scanned,
+        settings.query.timeout_seconds,
+    )
+    engine = Engine(Path(settings.storage.db_path), limits, monotonic)
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # a stray print must not end up between two frames
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return serve(engine, sys.stdin.buffer, replies)
+
+
+def serve(engine: Engine, calls: BinaryIO, replies: BinaryIO) -> int:
+    """Answer the calls until they end, or until nobody reads the replies."""
+    inbox = Inbox(calls)
+    Thread(target=inbox.read, name="calls", daemon=True).start()
+    encode = msgspec.msgpack.Encoder().encode
+    while (call := inbox.next()) is not None:
+        reply = answer(engine, call, inbox.is_cancelled)
+        inbox.done(call)
+        body = encode({"id": call.id} | reply)
+        try:
+            replies.write(_LENGTH.pack(len(body)) + body)
+            replies.flush()
+        except BrokenPipeError:
+            return 0
+        if inbox.is_empty():
+            release_memory()
+    return inbox.exit_code
+
+
+class Inbox:
+    """Calls that wait, and those among them that were cancelled."""
+
+    def __init__(self, calls: BinaryIO) -> None:
+        self.exit_code = 0
+        self._calls = calls
+        self._waiting: SimpleQueue[Call | None] = SimpleQueue()
+        self._lock = Lock()
+        self._open: set[int] = set()
+        self._cancelled: set[int] = set()
+
+    def read(self) -> None:
+        """Take frames until the end of input: the work of the thread."""
+        decode = msgspec.msgpack.Decoder(Call).decode
+        try:
+            while (frame := _read_frame(self._calls)) is not None:
+                self._take(decode(frame))
+        except (ValueError, msgspec.MsgspecError):
+            # the other side is our own gateway: nothing after this can be trusted
+            traceback.print_exc()
+            self.exit_code = 1
+        finally:
+            with self._lock:
+                self._cancelled |= self._open
+            self._waiting.put(None)
+
+    def _take(self, call: Call) -> None:
+        with self._lock:
+            if call.cancel is None:
+                self._open.add(call.id)
+                self._waiting.put(call)
+            elif call.cancel in self._open:
+                self._cancelled.add(call.cancel)
+
+    def next(self) -> Call | None:
+        """Wait for the next call; None after the last."""
+        return self._waiting.get()
+
+    def done(self, call: Call) -> None:
+        """Forget an answered call."""
+        with self._lock:
+            self._open.discard(call.id)
+            self._cancelled.discard(call.id)
+
+    def is_cancelled(self, call_id: int) -> bool:
+        """Whether nobody waits for this call any more."""
+        return call_id in self._cancelled
+
+    def is_empty(self) -> bool:
+        """Whether no call waits."""
+        return self._waiting.empty()
+
+
+def _read_frame(stream: BinaryIO) -> bytes | None:
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    if size > FRAME_BYTES:
+        raise ValueError(f"a call of {size} bytes; mustn't exceed {FRAME_BYTES}")
+    body = stream.read(size)
+    return body if len(body) == size else None
+
+
+def answer(
+    engine: Engine, call: Call, is_cancelled: Callable[[int], bool]
+) -> dict[str, Any]:
+    """The call's `result` or `error`."""
+    budget = engine.budget(call.timeout, lambda: is_cancelled(call.id))
+    if call.method not in METHODS:
+        failure = Failure(METHOD_NOT_FOUND, f"no method {call.method!r}", {})
+        return {"error": failure}
+    try:
+        budget.check()
+        return {"result": engine.answer(call.method, call.params, call.now, budget)}
+    except PipelineError as error:
+        return {"error": describe(error, budget)}
+    except Exception as error:  # noqa: BLE001 - one question must not end the process
+        traceback.print_exc()
+        problem = f"{type(error).__name__}: {error}"
+        return {
+            "error": Failure(INTERNAL_ERROR, "internal error", {"problem": problem})
+        }
+
+
+def describe(error: PipelineError, budget: Budget) -> Failure:
+    """A foreseen error as the caller sees it."""
+    if isinstance(error, CancelledError):
+        return Failure(CANCELLED, error.problem, dict(budget.progress()))
+    if isinstance(error, CostError):
+        data = {"problem": error.problem, "hint": error.hint, **budget.progress()}
+        return Failure(TOO_COSTLY, error.problem, data)
+    if isinstance(error, QueryError):
+        data = {
+            "field": error.field if isinstance(error, FieldError) else None,
+            "problem": error.problem,
+            "position": error.position,
+            "hint": error.hint,
+        }
+        return Failure(INVALID_PARAMS, _message(data), data)
+    message = "the store can't be read" if isinstance(error, StoreError) else "error"
+    return Failure(INTERNAL_ERROR, message, {"problem": str(error)})
+
+
+def _message(data: dict[str, Any]) -> str:
+    field, problem = data["field"], data["problem"]
+    return problem if field is None else f"{field}: {problem}"
+
+
+def release_memory() -> None:
+    """Give the heap's free pages back, so that an idle worker is small again.
+
+    After a search over 5,000,000 entries: see tests/query/test_worker.py.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

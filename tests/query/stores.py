@@ -1,0 +1,138 @@
+"""Stores with several producers in a block, and what questions about them need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from pipeline.entry import Entry
+from pipeline.query.answer import Engine, Limits
+from pipeline.query.syntax import Field, Node, Not, Pair, Text, all_of, any_of
+from pipeline.store.block import Part, seal_block
+from pipeline.store.writer import Writer
+from pipeline.wire.codec import batch_of
+from tests.query.oracle import Stored
+
+PRODUCERS = [bytes([n]) * 15 + b"\0" for n in (0, 7, 255)]
+Parts = Sequence[tuple[int, Sequence[Entry]]]
+"""A block: (producer, rows) one after another."""
+
+
+def append(path: Path, blocks: Sequence[Parts], first: int = 1) -> list[Stored]:
+    """Commit the blocks; numbers go on from `first` for each producer."""
+    writer = Writer(path, "process")
+    numbers = dict.fromkeys(range(len(PRODUCERS)), first)
+    stored = []
+    for block in blocks:
+        parts = []
+        for producer, rows in block:
+            batch = batch_of(list(rows)).batch
+            assert batch is not None
+            parts.append(Part(batch, PRODUCERS[producer], numbers[producer], None))
+            for row in rows:
+                stored.append(Stored(row, PRODUCERS[producer], numbers[producer]))
+                numbers[producer] += 1
+        writer.commit([seal_block(parts)], [], [], [], now=1)
+    writer.close()
+    return stored
+
+
+class Asker:
+    """An engine that gives replies back as Python values."""
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        self.engine = Engine(path, limits or Limits(), lambda: 0.0)
+
+    def ask(self, method: str, now: int = 0, **params: Any) -> Any:
+        budget = self.engine.budget()
+        return json.loads(self.engine.answer(method, params, now, budget))
+
+    def pages(self, method: str, **params: Any) -> list[Any]:
+        """All pages, by their cursors."""
+        pages = [self.ask(method, **params)]
+        while pages[-1]["next_cursor"]:
+            cursor = pages[-1]["next_cursor"]
+            pages.append(self.ask(method, cursor=cursor, **params))
+        return pages
+
+
+def ids(replies: Sequence[Any]) -> list[str]:
+    return [log["id"] for reply in replies for log in reply["logs"]]
+
+
+MINUTE = 60_000_000_000
+WORDS = ["err", "Error", "error_x", "42", "7.0", "user-42", "서버", "서버에서", "é", ""]
+times = st.sampled_from([-(1 << 63), (1 << 63) - 1, 0, 1, MINUTE, MINUTE + 1]) | (
+    st.integers(0, 300).map(lambda n: n * MINUTE // 7)
+)
+texts = st.lists(
+    st.sampled_from([*WORDS, "\n", "ERR\nor", "a", "A", "b", "\\", "\x00"]), max_size=4
+).map(" ".join) | st.text(st.sampled_from("aA1._-\n é"), max_size=6)
+scalars = st.one_of(
+    texts,
+    st.none(),
+    st.booleans(),
+    st.sampled_from([7, 7.0, 0, -7, 1 << 53, (1 << 53) + 1, (1 << 64) - 1, 0.5]),
+    st.sampled_from([float("nan"), float("inf"), 9007199254740992.0, b"err"]),
+)
+KEYS = ["a", "b", "c", "a.b", "b.c", "a.b.c", "err", ""]
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(KEYS), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+hex_traces = st.sampled_from(["ab" * 16, "0123456789abcdef" * 2])
+entries = st.builds(
+    Entry,
+    times,
+    st.sampled_from(["api", "Api", "web\n1", "a\\nb"]),
+    st.sampled_from([1, 5, 9, 13, 17, 18, 21, 24]),
+    texts,
+    st.dictionaries(st.sampled_from(KEYS), values, max_size=3)
+    | st.dictionaries(st.just("a"), st.integers(-8, 8), min_size=1),
+    st.lists(st.sampled_from(["err", "Err", "a b", "x"]), max_size=2),
+    st.none() | hex_traces | st.sampled_from(["t-1", "T-1", "AB" * 16]),
+)
+blocks = st.lists(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.lists(entries, min_size=1, max_size=5)),
+        min_size=1,
+        max_size=3,
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+words = st.sampled_from([*WORDS[:-1], "e", "x", "t-1", "ab" * 16, "AB" * 16, "a b"])
+literals = st.sampled_from(["7", "7.0", "-7", "0.5", "true", "false", "null", "NaN"])
+large = st.sampled_from(["9007199254740993", "18446744073709551615", "Infinity"])
+keys = st.sampled_from(["a", "b", "c", "a.b", "a.b.c", "err"])
+leaves = st.one_of(
+    words.map(Text),
+    texts.filter(bool).map(Text),
+    st.builds(Field, st.just("source"), st.sampled_from(["api", "web\n1", "a\\nb"])),
+    st.builds(Field, st.just("level"), st.sampled_from(["info", "error", "fatal"])),
+    st.builds(Field, st.just("tag"), st.sampled_from(["err", "a b", ""])),
+    st.builds(Field, st.just("trace_id"), st.sampled_from(["t-1", "ab" * 16, ""])),
+    st.builds(Field, st.just("message"), words | st.just("")),
+    st.builds(Field, keys.map("metadata.".__add__), words | st.just("")),
+    st.builds(Field, keys.map("metadata.".__add__), literals | large, st.just(True)),
+    st.builds(Pair, keys, words),
+    st.builds(Pair, keys, literals, st.just(True)),
+)
+trees: st.SearchStrategy[Node] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        inner.map(Not),
+        st.lists(inner, min_size=1, max_size=3).map(all_of),
+        st.lists(inner, min_size=1, max_size=3).map(any_of),
+    ),
+    max_leaves=5,
+)
