@@ -7,6 +7,7 @@ The byte layouts of counts and runs stand in FORMAT.md.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _SECTION: Final = struct.Struct("<BI")
 """codec => u8, bytes after decompression => u32"""
 
 _SIZE: Final = struct.Struct("<I")
+_ESCAPE: Final = re.compile(r"\\(.)")
 _SECTION_BYTES_MAX: Final = 64 << 20
 _HEADER: Final = struct.Struct("<IqqI")
 """What the header's CRC covers before counts and runs: rows, minimum, maximum, data's
@@ -175,10 +177,14 @@ def parse_counts(data: bytes) -> Counts:
     if codes is None or levels is None or counts is None:
         raise bad("counts without a column")
     names = [
-        name.replace("\\n", "\n").replace("\\\\", "\\") if "\\" in name else name
+        _ESCAPE.sub(_unescape, name) if "\\" in name else name
         for name in bytes(sections[4]).decode().split("\n")
     ]
     return Counts(minutes, names, codes, levels, counts)
+
+
+def _unescape(found: re.Match[str]) -> str:
+    return "\n" if found[1] == "n" else found[1]
 
 
 def pack_runs(parts: Sequence[Part]) -> bytes:
