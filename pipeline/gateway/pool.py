@@ -87,6 +87,7 @@ class Pool:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _last: int = 0
     _is_closing: bool = False
+    _first_ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start(self) -> None:
         """Start the workers; questions may be asked at once."""
@@ -124,6 +125,14 @@ class Pool:
         except asyncio.CancelledError:
             self._drop(job)
             raise
+
+    async def wait_ready(self, seconds: float) -> bool:
+        """Wait for the first worker; whether there is one in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._first_ready.wait()
+        except TimeoutError:
+            return False
 
     @property
     def ready(self) -> int:
@@ -251,6 +260,7 @@ class Pool:
             return
         job, slot.job, slot.question = slot.job, None, 0
         slot.is_ready = True
+        self._first_ready.set()
         if slot.guard is not None:
             slot.guard.cancel()
             slot.guard = None

@@ -45,6 +45,10 @@ SOURCE: Final = "gateway"
 DRAIN_SECONDS: Final = 10.0
 """Requests in flight get this long when the gateway is stopped."""
 
+WORKER_SECONDS: Final = 10.0
+"""The first question needn't wait for its worker to start; calls to `log` needn't wait
+for ever."""
+
 STORE_SECONDS: Final = 1.0
 """How long the size of the store is remembered: monitors ask often."""
 
@@ -79,11 +83,13 @@ class Gateway:
             self._services, answers, limits.batch_calls, Counter()
         )
 
-    def start(self) -> None:
-        """Start the workers and listen to the ingester."""
-        self._pool.start()
+    async def start(self) -> None:
+        """Start the workers, wait for the first, and listen to the ingester."""
         takers = {SUMMARY: self.hub.on_summary, STATUS: self._take_status}
         self._feed = Feed(self._settings.publish.endpoint, takers)
+        self._pool.start()
+        if not await self._pool.wait_ready(WORKER_SECONDS):
+            service.say("gateway: no query worker answers yet; log and health work")
 
     async def close(self) -> None:
         """Hand over what is on its way, and end everything; requests are over."""
@@ -179,7 +185,7 @@ async def serve(settings: Settings, stop: service.StopSignal) -> None:
     )
     await runner.setup()
     try:
-        gateway.start()
+        await gateway.start()
         address = await _listen(runner, settings)
         service.announce_ready("gateway", address)
         await _until(stop)
