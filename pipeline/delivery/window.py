@@ -148,10 +148,14 @@ class Window:
         """Rewind when nothing has moved for the time-out; whether it did."""
         if not self._next or now - self._progress < self._timeout:
             return False
+        # What the ingester said to hold is not sent again at first: should it die, its
+        # successor's HELLO asks for it.
+        first = self._timeout == TIMEOUT_FIRST
         self._timeout = min(2 * self._timeout, TIMEOUT_LAST)
         self._progress = now
-        self._rewind(self.durable)
-        return True
+        before = self._next
+        self._rewind(self.accepted if first else self.durable)
+        return self._next < before
 
     def give_up_oldest(self) -> int:
         """Drop the oldest batch; the ingester counts its rows as lost."""

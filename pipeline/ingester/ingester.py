@@ -25,6 +25,10 @@ RETRY_MS: Final = 250
 """Between two tries of a commit that the disk refused."""
 
 _STATUS_SECONDS: Final = 1.0
+_REASSURE_SECONDS: Final = 0.3
+"""Producers whose batches wait for a slow commit hear how far they were accepted, well
+before they would send again what is here already."""
+
 _EXPIRE_SECONDS: Final = 60.0
 _MESSAGES_A_TURN: Final = 16
 """Then the committer and the subscribers are looked at again."""
@@ -58,6 +62,7 @@ class Ingester:
         self._failed: Commit | None = None
         self._retry_at = 0.0
         self._status_at = self._expire_at = clock.monotonic()
+        self._reassure_at = self._status_at
 
     def run(self, stop: service.StopSignal) -> None:
         """Work until asked to stop, then make durable what is here."""
@@ -95,6 +100,8 @@ class Ingester:
         """Seconds until something is due."""
         now = clock.monotonic()
         waits = [self._status_at - now]
+        if self._committer.busy:
+            waits.append(self._reassure_at - now)
         if self._failed is not None:
             waits.append(self._retry_at - now)
         deadline = self._intake.batcher.deadline()
@@ -182,6 +189,10 @@ class Ingester:
                     "counters": counters,
                 }
             )
+        if moment >= self._reassure_at:
+            self._reassure_at = moment + _REASSURE_SECONDS
+            for stream in self._intake.undurable():
+                self._publisher.acknowledge(stream, Reply.ACK, self._status())
         if moment >= self._expire_at:
             self._expire_at = moment + _EXPIRE_SECONDS
             self._intake.streams.expire(now)

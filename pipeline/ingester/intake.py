@@ -60,6 +60,7 @@ class Intake:
         self._plain = Stream(boot, kind="plain")
         self._rows: list[Entry] = []
         self._marked: set[bytes] = set()
+        self._undurable: set[bytes] = set()
         self._letters: list[DeadLetter] = []
 
     def receive(self, frames: Sequence[Bytes], now: int) -> None:
@@ -100,7 +101,14 @@ class Intake:
             if stream is not None:
                 stream.durable = mark.accepted
                 done.append(stream)
+                if stream.durable == stream.accepted:
+                    self._undurable.discard(stream.producer)
         return done
+
+    def undurable(self) -> list[Stream]:
+        """Producers with batches that are accepted and not yet durable."""
+        streams = map(self.streams.peek, self._undurable)
+        return [stream for stream in streams if stream is not None]
 
     def _receive_batch(self, head: Bytes, payload: Bytes, now: int) -> None:
         header = parse_header(head)
@@ -140,6 +148,7 @@ class Intake:
             self._keep(part, len(payload), now)
         stream.take(header, rejected)
         self._marked.add(header.producer)
+        self._undurable.add(header.producer)
         self.batcher.hasten(now + self.batcher.policy.age)
 
     def _receive_plain(self, frames: Sequence[Bytes], now: int) -> None:
