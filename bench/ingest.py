@@ -74,14 +74,24 @@ def measure(options: Options) -> Results:
             if way != "live":
                 _make(files[way], options.entries, mixed=way == "mixed")
         for rival in options.rivals:
-            _rival(rival, "prepare", folder, options)
+            rival_step(rival, "prepare", folder, options)
         for _ in range(options.runs):
             for way in options.ways:
                 _run_way(way, files[way], folder, options, results)
             for rival in options.rivals:
-                report = json.loads(_rival(rival, "ingest", folder, options))
+                report = json.loads(rival_step(rival, "ingest", folder, options))
                 results.add(rival, Load(**report))
     return results
+
+
+def fill(folder: Path, entries: int) -> Place:
+    """A store with this much of the corpus, its ingester stopped again."""
+    where = place(folder)
+    file = folder / "frames.batches"
+    _make(file, entries, mixed=False)
+    _feed(where, _frame_feeders(where, file, Options(entries)))
+    file.unlink()
+    return where
 
 
 def _make(path: Path, entries: int, *, mixed: bool) -> None:
@@ -91,7 +101,8 @@ def _make(path: Path, entries: int, *, mixed: bool) -> None:
     _module("bench.frames", *arguments)
 
 
-def _rival(name: str, step: str, folder: Path, options: Options) -> str:
+def rival_step(name: str, step: str, folder: Path, options: Options) -> str:
+    """One step of a rival in its own process; what it printed."""
     arguments = [name, step, "--folder", str(folder / name)]
     arguments += ["--entries", str(options.entries)]
     return _module("bench.rivals", *arguments, "--address", options.victorialogs)
@@ -210,20 +221,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """The parsed options."""
-    rivals = arguments.rivals
-    if rivals is not None and not rivals:
-        rivals = [*LOCAL, "victorialogs"] if arguments.victorialogs else list(LOCAL)
-    return Options(
-        arguments.entries,
-        arguments.live_entries,
-        arguments.runs,
-        arguments.senders,
-        arguments.producers,
-        arguments.ways,
-        rivals or (),
-        arguments.victorialogs,
-        arguments.folder,
-    )
+    given = {key: value for key, value in vars(arguments).items() if value is not None}
+    if given.get("rivals") == []:
+        given["rivals"] = LOCAL + NAMES[len(LOCAL) :] * bool(arguments.victorialogs)
+    return Options(**given)
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ LEVEL_SHARES: Final = {1: 0.007, 5: 0.15, 9: 0.70, 13: 0.09, 17: 0.05, 21: 0.003
 PHRASE: Final = "connection pool exhausted"
 """Static text of one shape only, so that its rows can be counted without looking."""
 
-SUBSTRING: Final = "ailed to"
-"""Inside a word of several shapes, and never made by a variable."""
+SUBSTRING: Final = "failed to"
+"""In several shapes, and never made by a variable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ LIMIT: Final = 100
 Row: TypeAlias = tuple[int, str, int, str]
 """Timestamp, source, level and message; queries fetch the other fields too."""
 
+Counts: TypeAlias = tuple[dict[int, int], dict[str, int]]
+
 
 class Answers(Protocol):
     """The queries of `bench/query.py`; rows are newest first, at most LIMIT."""
@@ -40,8 +42,8 @@ class Answers(Protocol):
         """The newest entries of one level and source."""
         ...
 
-    def counts(self) -> dict[tuple[int, str], int]:
-        """How many entries each level has in each source."""
+    def counts(self) -> Counts:
+        """How many entries each level has, and each source."""
         ...
 
     def substring(self, text: str) -> int:
@@ -63,6 +65,16 @@ class Rival(Answers, Protocol):
     def close(self) -> None:
         """Release the store; its folder stays."""
         ...
+
+
+def both_ways(counts: Iterable[tuple[int, str, int]]) -> Counts:
+    """Counts by level and by source from those of each pair."""
+    levels: dict[int, int] = {}
+    sources: dict[str, int] = {}
+    for level, source, n in counts:
+        levels[level] = levels.get(level, 0) + n
+        sources[source] = sources.get(source, 0) + n
+    return levels, sources
 
 
 _MODULES: Final = {

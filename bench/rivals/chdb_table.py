@@ -26,7 +26,7 @@ from pyarrow import parquet
 
 from bench.corpus import PIECE, pieces
 from bench.measure import Load, Stopwatch, median, memory_of
-from bench.rivals import LIMIT, Row
+from bench.rivals import LIMIT, Counts, Row, both_ways
 from pipeline.entry import Entry
 
 _TABLE: Final = """
@@ -154,10 +154,12 @@ class ChdbTable:
         """The newest entries of one level and source."""
         return self._select(f"level = {level} AND source = '{source}'")
 
-    def counts(self) -> dict[tuple[int, str], int]:
+    def counts(self) -> Counts:
         """Grouped by a scan of two small columns."""
         query = "SELECT level, source, count() AS n FROM bench.logs GROUP BY 1, 2"
-        return {(row["level"], row["source"]): row["n"] for row in self.run(query)}
+        return both_ways(
+            (row["level"], row["source"], row["n"]) for row in self.run(query)
+        )
 
     def substring(self, text: str) -> int:
         """A scan of all messages."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.measure import Load, Stopwatch, file_bytes, memory_of
-from bench.rivals import LIMIT, Row
+from bench.rivals import LIMIT, Counts, Row, both_ways
 from pipeline.entry import Entry
 
 _TABLE: Final = """
@@ -100,10 +100,10 @@ class SqliteRows:
         """The newest entries of one level and source."""
         return self.select("source = ? AND level = ?", source, level)
 
-    def counts(self) -> dict[tuple[int, str], int]:
+    def counts(self) -> Counts:
         """Grouped by the index over source and level."""
         query = "SELECT level, source, count(*) FROM logs GROUP BY source, level"
-        return {(level, source): n for level, source, n in self.run(query)}
+        return both_ways(self.run(query))
 
     def substring(self, text: str) -> int:
         """A scan of all messages; instr() is faster than LIKE here."""

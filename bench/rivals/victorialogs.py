@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from bench.measure import Load, own_cpu
-from bench.rivals import LIMIT, Row
+from bench.rivals import LIMIT, Counts, Row, both_ways
 from pipeline.entry import Entry, format_timestamp, parse_timestamp
 
 _INSERT: Final = "/insert/jsonline?" + urlencode(
@@ -81,10 +81,12 @@ class VictoriaLogs:
         """The newest entries of one level and source."""
         return self._select(f'{{source="{source}"}} level:={level}')
 
-    def counts(self) -> dict[tuple[int, str], int]:
+    def counts(self) -> Counts:
         """Grouped by level and source."""
         rows = self._query("* | stats by (level, source) count() n")
-        return {(int(row["level"]), row["source"]): int(row["n"]) for row in rows}
+        return both_ways(
+            (int(row["level"]), row["source"], int(row["n"])) for row in rows
+        )
 
     def substring(self, text: str) -> int:
         """A regular expression of literal text, its form of a substring."""
