@@ -24,15 +24,18 @@ from tests.query.oracle import Stored, around, find
 from tests.query.stores import Asker, Parts, append, blocks, ids, times, trees
 
 slow = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 bounds = st.none() | times
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""A file system in memory: making a database on a disk takes ten times as long."""
 
 
 @contextmanager
 def store(made: Sequence[Parts]) -> Iterator[tuple[Asker, list[Stored], Path]]:
     """A store of its own for each example."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "logs.db"
         stored = append(path, made)
         yield Asker(path), stored, path
