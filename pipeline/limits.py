@@ -54,6 +54,10 @@ PAYLOAD_BYTES: Final = 64 << 20
 """A payload after decompression: 65,536 rows of 1 KiB; a bomb is refused before it
 is inflated."""
 
+BLOCK_BYTES: Final = 1 << 30
+"""A block after decompression, at most: the ingester joins PAYLOAD_BYTES of batches,
+and columns that they give different kinds may grow. A reader opens one at a time."""
+
 SUBSCRIPTION_BYTES: Final = 256
 """XPUB's ZMQ_MAXMSGSIZE: one raw 8 MB subscription cost 927 MB without it."""
 

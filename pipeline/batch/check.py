@@ -6,7 +6,7 @@ enough that no later reader can fail: kinds, counts, UTF-8, msgpack, shapes, lim
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def _check_column(name: str, column: Column) -> None:
     elif column.kind == Kind.DICT:
         _check_dictionary(name, column, limit)
     elif column.kind == Kind.SHAPE:
-        _ = column.codes
+        _check_members(column)
     elif column.kind == Kind.BYTES16:
         _ = column.raw
     else:
@@ -112,15 +112,20 @@ def check_texts(name: str, texts: Texts, limit: int) -> None:
         raise bad(f"{name} is not UTF-8: {error.reason}") from None
 
 
-def check_packed(name: str, texts: Texts, limit: int) -> list[Any]:
-    """Each value is one msgpack object, not nested too deep; the values."""
+def check_packed(name: str, texts: Texts, limit: int) -> None:
+    """Each value is one msgpack object, not nested too deep.
+
+    Only one value at a time is an object: 64 MiB of empty lists would be 4 GiB of them.
+    """
     _check_longest(name, texts, limit)
-    values = list(map(unpack, slices(texts, 0)))
-    for place in _suspects(texts).tolist():
-        _check_value(name, values[place], NESTING)
-    if name == METADATA and not all(isinstance(value, dict) for value in values):
-        raise bad(f"{name} must hold maps")
-    return values
+    suspects = frozenset(_suspects(texts).tolist())
+    for place, value in enumerate(map(unpack, slices(texts, 0))):
+        if place in suspects:
+            _check_value(name, value, NESTING)
+        if name == METADATA and not isinstance(value, dict):
+            raise bad(f"{name} must hold maps")
+        if name == TAGS:
+            _check_tags(value)
 
 
 def _suspects(texts: Texts) -> Ints:
@@ -179,8 +184,7 @@ def _check_dictionary(name: str, column: Column, limit: int) -> None:
     if (kind == Kind.PACKED) != (name == TAGS):
         raise bad(f"{name}: its dictionary can't be of kind {kind}")
     if name == TAGS:
-        for tags in check_packed(name, texts, limit):
-            _check_tags(tags)
+        check_packed(name, texts, limit)
         return
     check_texts(name, texts, limit)
     if name == SOURCE and int(texts.lengths.min()) == 0:
@@ -193,6 +197,13 @@ def _check_tags(tags: object) -> None:
     for tag in tags:
         if not isinstance(tag, str) or len(tag.encode()) > TAG_BYTES:
             raise bad(f"a tag must be text of at most {TAG_BYTES} bytes")
+
+
+def _check_members(column: Column) -> None:
+    """What `column.dictionary` reads as u16 is made of whole ones."""
+    _, kind, texts = column.dictionary_parts
+    if kind != Kind.PACKED or bool((texts.lengths % 2).any()):
+        raise bad("a shape must be a list of u16 positions")
 
 
 def _check_shapes(batch: Batch) -> None:

@@ -210,8 +210,10 @@ class Column:
 class Batch:
     """n rows as columns; see `layout`."""
 
-    def __init__(self, rows: int, columns: dict[str, Column]) -> None:
+    def __init__(self, rows: int, columns: dict[str, Column], size: int) -> None:
         self.rows = rows
+        self.size = size
+        """Bytes of all columns after decompression."""
         self.columns = columns
         self._positions = {name: place for place, name in enumerate(columns)}
         self._present: dict[str, Mask] = {}
@@ -272,20 +274,24 @@ class Batch:
         return zip(places.tolist(), column.values(ranks), strict=True)
 
 
-def parse(payload: Bytes, columns_max: int = COLUMNS_MAX) -> Batch:
+def parse(
+    payload: Bytes, columns_max: int = COLUMNS_MAX, bytes_max: int = PAYLOAD_BYTES
+) -> Batch:
     """A batch over the payload's bytes; raises FrameError for a bad directory."""
     view = memoryview(payload)
-    rows, fields, at = read_directory(view, columns_max)
+    rows, fields, at = read_directory(view, columns_max, bytes_max)
     columns = {}
     for field in fields:
         columns[field.name] = Column(field, view[at : at + field.stored])
         at += field.stored
     if at != len(view):
         raise bad(f"columns have {at} bytes; the payload {len(view)}")
-    return Batch(rows, columns)
+    return Batch(rows, columns, sum(field.raw for field in fields))
 
 
-def read_directory(view: memoryview, columns_max: int) -> tuple[int, list[Field], int]:
+def read_directory(
+    view: memoryview, columns_max: int, bytes_max: int
+) -> tuple[int, list[Field], int]:
     """Rows, directory and where the data begin."""
     if len(view) < HEAD.size:
         raise bad(f"{len(view)} bytes are too few for a batch")
@@ -306,10 +312,8 @@ def read_directory(view: memoryview, columns_max: int) -> tuple[int, list[Field]
     at = end + sum(sizes)
     if not entries or at + sum(stored) > len(view):
         raise bad("the directory is longer than the payload")
-    if sum(raws) > PAYLOAD_BYTES:
-        raise FrameError(
-            "too_large", f"{sum(raws)} bytes; mustn't exceed {PAYLOAD_BYTES}"
-        )
+    if sum(raws) > bytes_max:
+        raise FrameError("too_large", f"{sum(raws)} bytes; mustn't exceed {bytes_max}")
     names = read_names(bytes(view[end:at]), sizes)
     fields = list(map(Field, names, kinds, codecs, counts, raws, stored))
     for field in fields:

@@ -34,6 +34,10 @@ _UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _COMPRESS_FROM: Final = 64
 """Bytes: below, zstd's own header eats the gain."""
 
+_GROWTH: Final = 4
+"""A dictionary beside text columns is written out unless that takes this many times the
+bytes: 1,000 rows of one text of 256 KiB must not become 256 MiB."""
+
 _SCALES: Final = (1, 2, 3, 4, 6)
 """Decimal places tried for floats: prices, milliseconds, ratios, seconds."""
 
@@ -84,19 +88,36 @@ def _join_column(name: str, batches: Sequence[Batch]) -> Encoded:
     present = sum(column.count for column in columns)
     kinds = {column.kind for column in columns}
     if kinds == {Kind.DICT, Kind.TEXT}:
+        if _written_out(columns) > _GROWTH * sum(len(each.data) for each in columns):
+            return Encoded(name, Kind.DICT, present, _join_dictionaries(columns))
         return Encoded(name, Kind.TEXT, present, _join_texts(list(map(_bare, columns))))
     if len(kinds) > 1:
-        values = [value for column in columns for value in column.values()]
-        return Encoded(name, *_join_mixed(values, kinds))
+        return Encoded(name, *_join_mixed(columns, kinds))
     kind = kinds.pop()
     return Encoded(name, kind, present, _JOIN[kind](columns))
 
 
-def _join_mixed(values: list[Any], kinds: set[Kind]) -> tuple[Kind, int, bytes]:
+def _join_mixed(columns: Sequence[Column], kinds: set[Kind]) -> tuple[Kind, int, bytes]:
     if kinds == {Kind.TEXT, Kind.BYTES16}:
-        parts = [value.encode() for value in values]
-        return Kind.TEXT, len(values), _framed(parts, b"\n")
-    return Kind.PACKED, len(values), _framed(list(map(pack, values)), b"")
+        texts = [value.encode() for column in columns for value in column.values()]
+        return Kind.TEXT, len(texts), _framed(texts, b"\n")
+    parts: list[bytes] = []
+    for column in columns:
+        if column.kind is Kind.PACKED:
+            parts += slices(column.texts, 0)
+        else:
+            parts += map(pack, column.values())
+    return Kind.PACKED, len(parts), _framed(parts, b"")
+
+
+def _written_out(columns: Sequence[Column]) -> int:
+    """Bytes of the dictionary columns' texts, each repeated as often as it stands."""
+    total = 0
+    for column in columns:
+        if column.kind is Kind.DICT:
+            codes, _, texts = column.dictionary_parts
+            total += int(texts.lengths[codes].sum())
+    return total
 
 
 def _bare(column: Column) -> tuple[Ints, bytes]:
@@ -130,16 +151,21 @@ def _join_fixed(columns: Sequence[Column]) -> bytes:
 
 
 def _join_dictionaries(columns: Sequence[Column]) -> bytes:
+    """DICT columns, and TEXT columns taken as dictionaries whose every row differs."""
     codes: dict[bytes, int] = {}
-    kind = columns[0].dictionary_parts[1]
-    border = 1 if kind == Kind.TEXT else 0
     parts = []
+    kind: int = Kind.TEXT
     for column in columns:
-        numbers, _, texts = column.dictionary_parts
-        table = [codes.setdefault(word, len(codes)) for word in slices(texts, border)]
-        parts.append(np.array(table, np.uint16)[numbers])
-    words = _framed(list(codes), b"\n" * border)
-    return _dictionary(np.concatenate(parts), kind, len(codes)) + words
+        texts, numbers = column.texts if column.kind is Kind.TEXT else None, None
+        if texts is None:
+            numbers, kind, texts = column.dictionary_parts
+        words = slices(texts, 1 if kind == Kind.TEXT else 0)
+        table = np.array(
+            [codes.setdefault(word, len(codes)) for word in words], np.uint16
+        )
+        parts.append(table if numbers is None else table[numbers])
+    joined = _framed(list(codes), b"\n" if kind == Kind.TEXT else b"")
+    return _dictionary(np.concatenate(parts), kind, len(codes)) + joined
 
 
 def _dictionary(codes: Any, kind: int, distinct: int) -> bytes:

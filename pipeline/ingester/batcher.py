@@ -1,6 +1,7 @@
 """When a commit is due: by rows, bytes, age or because a sender waits.
 
-A commit holds one block; a second one begins only when rows or columns would not fit.
+A commit holds one block; a second one begins only when rows, columns or bytes would
+not fit.
 Pure; times are nanoseconds and come as arguments.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.batch.decode import COLUMNS_MAX
-from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS
+from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, PAYLOAD_BYTES
 from pipeline.store.block import Part
 
 
@@ -19,6 +20,9 @@ class Policy:
 
     rows: int = BATCH_ROWS
     bytes: int = 12 << 20
+    unpacked: int = 32 << 20
+    """Bytes after decompression: a frame of 16 MiB may hold 64."""
+
     age: int = 50_000_000
     flush_age: int = 5_000_000
     interval: int = 10_000_000
@@ -32,8 +36,10 @@ class Batcher:
     policy: Policy
     rows: int = 0
     bytes: int = 0
+    unpacked: int = 0
     _blocks: list[list[Part]] = field(default_factory=list)
     _block_rows: int = 0
+    _block_bytes: int = 0
     _part_rows: int = 0
     _deadline: int | None = None
     _names: set[str] = field(default_factory=set)
@@ -43,18 +49,22 @@ class Batcher:
         """Add a part of `size` bytes."""
         if not self._blocks or not self._fits(part):
             self._blocks.append([])
-            self._block_rows = 0
+            self._block_rows = self._block_bytes = 0
             self._names = set()
         self._blocks[-1].append(part)
         self._names |= part.batch.columns.keys()
         self._part_rows = part.batch.rows
         self._block_rows += part.batch.rows
+        self._block_bytes += part.batch.size
+        self.unpacked += part.batch.size
         self.rows += part.batch.rows
         self.bytes += size
         self.hasten(now + self.policy.age)
 
     def _fits(self, part: Part) -> bool:
         if self._block_rows + part.batch.rows > BATCH_ROWS:
+            return False
+        if self._block_bytes + part.batch.size > PAYLOAD_BYTES:
             return False
         if len(self._names) + COLUMNS_MAX <= BLOCK_COLUMNS:
             return True
@@ -73,7 +83,9 @@ class Batcher:
     def full(self) -> bool:
         """Whether one more part like the last may be too much."""
         rows = self.rows + self._part_rows
-        return rows > self.policy.rows or self.bytes >= self.policy.bytes
+        if rows > self.policy.rows or self.bytes >= self.policy.bytes:
+            return True
+        return self.unpacked >= self.policy.unpacked
 
     def deadline(self) -> int | None:
         """When the commit is due; None when nothing waits."""
@@ -82,7 +94,8 @@ class Batcher:
     def cut(self, now: int) -> list[list[Part]]:
         """The blocks' parts; nothing waits after it."""
         blocks, self._blocks = self._blocks, []
-        self.rows = self.bytes = self._block_rows = self._part_rows = 0
+        self.rows = self.bytes = self.unpacked = 0
+        self._block_rows = self._block_bytes = self._part_rows = 0
         self._deadline = None
         self._last_cut = now
         return blocks

@@ -24,7 +24,7 @@ from pipeline.batch.read import Ints, bad, read_integers
 from pipeline.batch.seal import integers, seal
 from pipeline.compression import FAST_LEVEL, Bytes, compress, decompress
 from pipeline.errors import FrameError, StoreError
-from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS
+from pipeline.limits import BATCH_ROWS, BLOCK_BYTES, BLOCK_COLUMNS
 
 MINUTE: Final = 60_000_000_000
 """Nanoseconds of a minute, the width of a cell of the counts."""
@@ -262,7 +262,7 @@ class Block:
         self.id = block_id
         self._runs_data = runs
         try:
-            self.batch = parse(data, BLOCK_COLUMNS)
+            self.batch = parse(data, BLOCK_COLUMNS, BLOCK_BYTES)
         except FrameError as error:
             raise StoreError(f"block {block_id} can't be read: {error}") from None
         self.rows = self.batch.rows
