@@ -149,6 +149,11 @@ def send(socket: Socket, frames: list[bytes]) -> bool:
     return True
 
 
+def writable(socket: Socket) -> bool:
+    """Whether the socket would take a message now."""
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT)
+
+
 class Poller:
     """Waits for sockets and file descriptors; times are seconds."""
 

@@ -8,6 +8,7 @@ metadata.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Final
 
 from pipeline.batch.encode import Row
@@ -17,67 +18,63 @@ _FIRST_GUESS: Final = 300
 
 
 class Accumulator:
-    """Rows that wait to be encoded."""
+    """Rows that wait to be encoded: full batches, and one that is filling."""
 
     def __init__(self, memory_bytes: int, batch_rows: int, batch_bytes: int) -> None:
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         self.rows: list[Row] = []
+        """The batch that is filling."""
+        self.full: deque[tuple[list[Row], int]] = deque()
+        """Full batches with their bytes."""
         self.appended = 0
         """Rows that ever came in."""
-        self.waiting_bytes = 0
         self.held_bytes = 0
         """Bytes of the batches that wait for their acknowledgement."""
         self.row_bytes = _FIRST_GUESS
-        self.memory_bytes = memory_bytes
-        self.batch_rows = batch_rows
+        self._memory_bytes = memory_bytes
+        self._batch_rows = batch_rows
         self._batch_bytes = batch_bytes
+        self._waiting_bytes = 0
+        self._filling_bytes = 0
 
     def append(self, row: Row) -> bool | None:
         """Keep a row, under the lock; None when there is no room for it.
 
-        Otherwise whether the sender should be woken: for the first row, which starts
-        its linger, and for the row that fills a batch.
+        Otherwise whether the sender should be woken: for the first row of a batch,
+        which starts its linger, and for the row that fills it.
         """
-        size = self.waiting_bytes + len(row[3]) + self.row_bytes
-        if self.held_bytes + size > self.memory_bytes:
+        size = len(row[3]) + self.row_bytes
+        if self.held_bytes + self._waiting_bytes + size > self._memory_bytes:
             return None
         rows = self.rows
         rows.append(row)
-        self.waiting_bytes = size
+        self._waiting_bytes += size
+        self._filling_bytes += size
         self.appended += 1
-        return len(rows) == 1 or len(rows) == self.batch_rows
+        if len(rows) == self._batch_rows or self._filling_bytes >= self._batch_bytes:
+            self._end_batch()
+            return True
+        return len(rows) == 1
 
     def close(self) -> None:
         """Have no room from now on; under the lock."""
-        self.memory_bytes = -1
-
-    def full(self) -> bool:
-        """Whether a batch should be made now, whatever its age."""
-        many = len(self.rows) >= self.batch_rows
-        return many or self.waiting_bytes >= self._batch_bytes
+        self._memory_bytes = -1
 
     def take(self) -> list[Row]:
-        """The rows of the next batch."""
+        """The rows of the next batch: a full one, else what waits."""
         with self.lock:
-            rows = self.rows[: self.batch_rows]
-            if self.waiting_bytes > self._batch_bytes:
-                rows = self._by_bytes(rows)
-            self.rows = self.rows[len(rows) :]
-            self.waiting_bytes = self._size(self.rows)
+            if not self.full:
+                self._end_batch()
+            rows, size = self.full.popleft()
+            self._waiting_bytes -= size
             return rows
 
     def measured(self, rows: int, payload_bytes: int, message_bytes: int) -> None:
         """Learn from an encoded batch what a row costs beside its message."""
         self.row_bytes = max(64, (payload_bytes - message_bytes) // rows)
 
-    def _size(self, rows: list[Row]) -> int:
-        return sum(len(row[3]) for row in rows) + len(rows) * self.row_bytes
-
-    def _by_bytes(self, rows: list[Row]) -> list[Row]:
-        total = 0
-        for place, row in enumerate(rows):
-            total += len(row[3]) + self.row_bytes
-            if place and total > self._batch_bytes:
-                return rows[:place]
-        return rows
+    def _end_batch(self) -> None:
+        self.full.append((self.rows, self._filling_bytes))
+        self.rows = []
+        self._filling_bytes = 0

@@ -100,6 +100,7 @@ class Sender:
         self._taken = 0
         self._first_seen: float | None = None
         self._blocked = False
+        self._hello_by: float | None = None
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_out, False)
         os.set_blocking(self._bell_in, False)
@@ -125,7 +126,6 @@ class Sender:
         poller = transport.Poller()
         poller.watch(replies)
         poller.watch(self._bell_out)
-        self._start = clock.monotonic()
         try:
             while not self._finished():
                 poller.watch(push, write=True) if self._blocked else poller.forget(push)
@@ -155,8 +155,8 @@ class Sender:
         waits = [1.0]
         if self._first_seen is not None:
             waits.append(self._first_seen + self._limits.linger - now)
-        if not self._outbox.connected and not self._window.idle():
-            waits.append(self._start + HELLO_SECONDS - now)
+        if self._hello_by is not None and not self._outbox.connected:
+            waits.append(self._hello_by - now)
         if not self._window.idle():
             waits.append(0.05)
         if self._outbox.closing:
@@ -197,8 +197,8 @@ class Sender:
             first = self._add(ready.payload, ready.rows, flush=True)
             if ready.on_durable is not None:
                 self._calls.append((first, ready.rows, ready.on_durable))
-        while box.accumulator.rows:
-            if not (box.accumulator.full() or self._waited_enough()):
+        while box.accumulator.full or box.accumulator.rows:
+            if not box.accumulator.full and not self._waited_enough():
                 return
             self._first_seen = None
             rows = box.accumulator.take()
@@ -269,10 +269,18 @@ class Sender:
         self._taken += rows
         self._marks.append((number, self._taken))
 
+    def _awaits_hello(self, push: transport.Socket) -> bool:
+        """Whether HELLO may still come; its time runs from the connection."""
+        if self._hello_by is None:
+            self._blocked = not transport.writable(push)
+            if not self._blocked:
+                self._hello_by = clock.monotonic() + HELLO_SECONDS
+            return True
+        return clock.monotonic() < self._hello_by
+
     def _send(self, push: transport.Socket) -> None:
         self._blocked = False
-        waits = clock.monotonic() < self._start + HELLO_SECONDS
-        if waits and not self._outbox.connected:
+        if not self._outbox.connected and self._awaits_hello(push):
             return
         now = clock.now_ns()
         self._window.expire(now)
