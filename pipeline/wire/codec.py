@@ -8,6 +8,7 @@ reason and its neighbours are kept; a payload that can't be read is a FrameError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -64,9 +65,10 @@ def decode_plain(message: Bytes, now: int, source: str | None = None) -> Rows:
 
 def decode_batch(header: Header, payload: Bytes, now: int) -> Decoded:
     """The batch behind a header whose CRC matched; raises FrameError."""
+    rows = bool(header.codec & Codec.ROWS)
     if header.codec & Codec.ZSTD:
-        payload = decompress(payload, PAYLOAD_BYTES)
-    if header.codec & Codec.ROWS:
+        payload = decompress(payload, PLAIN_BYTES if rows else PAYLOAD_BYTES)
+    if rows:
         return _decode_rows(header, payload, now)
     batch = parse(payload)
     check(batch)
@@ -90,6 +92,8 @@ def batch_of(rows: Sequence[Entry], offsets: Sequence[int] | None = None) -> Dec
 
 
 def _decode_rows(header: Header, payload: Bytes, now: int) -> Decoded:
+    if len(payload) > PLAIN_BYTES:
+        raise FrameError("too_large", f"{len(payload)} bytes; limit {PLAIN_BYTES}")
     found = _unpack(payload)
     if not isinstance(found, list) or len(found) != header.rows:
         raise FrameError("bad_rows", f"must be an array of {header.rows} maps")
@@ -111,11 +115,20 @@ def _unpack(message: Bytes) -> Any:
             strict_map_key=False,
             unicode_errors="surrogateescape",
             object_pairs_hook=_map,
+            ext_hook=_Extension,
             max_array_len=_ITEMS_MAX,
             max_map_len=_ITEMS_MAX,
         )
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         raise FrameError("bad_msgpack", str(error) or type(error).__name__) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Extension:
+    """A type that only its sender knows; msgpack's own would be taken for a list."""
+
+    code: int
+    data: bytes
 
 
 class _Repeated(dict[Any, Any]):

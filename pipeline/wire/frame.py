@@ -71,6 +71,10 @@ class Codec(IntFlag):
     ROWS = 2
 
 
+_CODECS: Final = int(Codec.ZSTD | Codec.ROWS)
+"""An int, because ~ of an IntFlag has only the bits that it knows."""
+
+
 class Reply(IntEnum):
     """Kinds of acknowledgement."""
 
@@ -136,7 +140,7 @@ def parse_header(data: Bytes) -> Header:
     if magic != MAGIC:
         raise FrameError("bad_version", f"got {magic!r}; known: {MAGIC!r}")
     header = Header(flags, codec, *rest)
-    if codec & ~(Codec.ZSTD | Codec.ROWS):
+    if codec & ~_CODECS:
         raise FrameError("bad_codec", f"unknown codec {codec}")
     if not 0 < header.base <= header.sequence < NUMBER_MAX:
         detail = f"base {header.base}, sequence {header.sequence}"
