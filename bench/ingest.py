@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -120,7 +120,7 @@ def _run_way(
     with tempfile.TemporaryDirectory(dir=folder) as name:
         where = place(Path(name))
         if way == "live":
-            load, reports = _feed(where, _live_feeders(where, options))
+            load, reports = _feed(where, live_feeders(where, options))
             _note_calls(reports, results)
         else:
             load, _ = _feed(where, _frame_feeders(where, file, options))
@@ -138,13 +138,15 @@ def _frame_feeders(where: Place, file: Path, options: Options) -> list[list[str]
     ]
 
 
-def _live_feeders(where: Place, options: Options) -> list[list[str]]:
+def live_feeders(where: Place, options: Options, rate: float = 0.0) -> list[list[str]]:
+    """Commands of the producers, flat out or at a rate that they share."""
     each = options.live_entries // options.producers
     return [
         [
             *("bench.live", "--ingest", where.ingest, "--publish", where.publish),
             *("--entries", str(each), "--seed", str(number + 1)),
             *("--source", LIVE_SOURCES[number % len(LIVE_SOURCES)]),
+            *("--rate", str(rate / options.producers)),
         ]
         for number in range(options.producers)
     ]
@@ -152,13 +154,7 @@ def _live_feeders(where: Place, options: Options) -> list[list[str]]:
 
 def _feed(where: Place, commands: Sequence[list[str]]) -> tuple[Load, list[Report]]:
     """Start an ingester and feeders, let go, wait until all is durable."""
-    with ExitStack() as stack:
-        ingester = stack.enter_context(running("ingester", where))
-        feeders = []
-        for module, *arguments in commands:
-            feeder = Feeder(module, arguments)
-            stack.callback(feeder.end)
-            feeders.append(feeder)
+    with running("ingester", where) as ingester, started(commands) as feeders:
         cpu, start = cpu_of(ingester.pid), time.perf_counter()
         for feeder in feeders:
             feeder.go()
@@ -172,6 +168,18 @@ def _feed(where: Place, commands: Sequence[list[str]]) -> tuple[Load, list[Repor
     feeding = sum(report["cpu_seconds"] for report in reports)
     load = Load(rows, seconds, cpu, peak, disk, feeder_cpu_seconds=feeding)
     return load, reports
+
+
+@contextmanager
+def started(commands: Sequence[list[str]]) -> Iterator[list[Feeder]]:
+    """Feeders that wait for go; ended at the end, whatever happens."""
+    with ExitStack() as stack:
+        feeders = []
+        for module, *arguments in commands:
+            feeder = Feeder(module, arguments)
+            stack.callback(feeder.end)
+            feeders.append(feeder)
+        yield feeders
 
 
 def _check(where: Place, rows: int) -> None:

@@ -16,12 +16,13 @@ from typing import Any, Final
 
 from bench.corpus import generate
 from bench.measure import own_cpu
-from bench.processes import await_go
+from bench.processes import await_go, told_to_finish
 from pipeline import Collector, Level
 
 _CALM_ROUNDS: Final = 20
 _CALM_CALLS: Final = 500
 _FLUSH_S: Final = 120
+_PACE_S: Final = 0.005
 
 Call = tuple[str, str, dict[str, Any] | None, list[str] | None, str | None]
 
@@ -71,6 +72,19 @@ def flat_out(collector: Collector, prepared: list[Call]) -> dict[str, float]:
     }
 
 
+def paced(collector: Collector, prepared: list[Call], rate: float) -> dict[str, float]:
+    """Log at this rate, prepared calls over and over, until told that it is enough."""
+    cpu, start, sent = own_cpu(), time.perf_counter(), 0
+    while not told_to_finish():
+        due = int((time.perf_counter() - start) * rate)
+        for number in range(sent, due):
+            collector.log(*prepared[number % len(prepared)])
+        sent = max(sent, due)
+        time.sleep(_PACE_S)
+    seconds = time.perf_counter() - start
+    return {"rows": sent, "seconds": seconds, "cpu_seconds": own_cpu() - cpu}
+
+
 def main() -> None:
     """Prepare, wait for go, log, report."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,6 +93,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=150_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--source", default="")
+    parser.add_argument("--rate", type=float, default=0, help="entries/s; 0: flat out")
     arguments = parser.parse_args()
     gc.disable()
     prepared = calls(arguments.entries, arguments.seed, arguments.source)
@@ -93,7 +108,10 @@ def main() -> None:
     ) as collector:
         calm_call = sorted(calm(collector, warm))
         await_go()
-        report = flat_out(collector, prepared)
+        if arguments.rate:
+            report = paced(collector, prepared, arguments.rate)
+        else:
+            report = flat_out(collector, prepared)
         report["warm_rows"] = len(warm)
         report["calm_call_seconds"] = calm_call[len(calm_call) // 2]
         print(json.dumps(report), flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -15,13 +16,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import IO, Any, Final
 
 import msgpack
 
 from bench.measure import file_bytes
-from pipeline.service import READY, READY_FD
 
 _START_S: Final = 30
 _STOP_S: Final = 30
@@ -77,31 +78,31 @@ def place(folder: Path) -> Place:
 @contextmanager
 def running(name: str, where: Place) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m pipeline NAME`, from when it is ready; stopped at the end."""
-    reader, writer = os.pipe()
-    with (where.folder / f"{name}.log").open("ab") as log:
+    said = where.folder / f"{name}.log"
+    with said.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", name],
-            env={**where.environ, READY_FD: str(writer)},
+            env=where.environ,
             cwd=where.folder,
-            pass_fds=[writer],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    os.close(writer)
     try:
-        _await_ready(reader, name, where)
+        _await_ready(process, name, said)
         yield process
     finally:
-        os.close(reader)
         stop(process)
 
 
-def _await_ready(reader: int, name: str, where: Place) -> None:
-    if select.select([reader], [], [], _START_S)[0] and os.read(reader, 16) == READY:
-        return
-    said = (where.folder / f"{name}.log").read_text(errors="replace")[-2_000:]
-    raise RuntimeError(f"{name} is not ready after {_START_S} s:\n{said}")
+def _await_ready(process: subprocess.Popen[bytes], name: str, said: Path) -> None:
+    """Wait for the line that every process prints, and `up` when all have."""
+    wanted = re.compile(r"\bready: " if name == "up" else rf"^{name} ready", re.M)
+    end = time.monotonic() + _START_S
+    while not wanted.search(text := said.read_text(errors="replace")):
+        if time.monotonic() > end or process.poll() is not None:
+            raise RuntimeError(f"{name} has not become ready:\n{text[-2_000:]}")
+        time.sleep(0.02)
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
@@ -169,6 +170,24 @@ def _frame(stream: IO[bytes]) -> bytes:
     return stream.read(_LENGTH.unpack(head)[0])
 
 
+class Gateway:
+    """The gateway's JSON-RPC over one kept connection."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port)
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A call's result; raises RuntimeError with its error."""
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params)}
+        kind = {"Content-Type": "application/json"}
+        self._connection.request("POST", "/rpc", json.dumps(call), kind)
+        reply = json.loads(self._connection.getresponse().read())
+        if "result" not in reply:
+            raise RuntimeError(f"{method}: {reply.get('error')}")
+        result: dict[str, Any] = reply["result"]
+        return result
+
+
 class Feeder:
     """A process of a bench that says when it is ready, waits for go, and reports."""
 
@@ -186,6 +205,11 @@ class Feeder:
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
+
+    def finish(self) -> None:
+        """Tell one that works until then that it is enough."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def report(self) -> dict[str, Any]:
         """What it has measured, once it is done."""
@@ -205,6 +229,11 @@ class Feeder:
         if not line.startswith(start):
             raise RuntimeError(f"a feeder said {line!r}; expected {start!r}")
         return line
+
+
+def told_to_finish() -> bool:
+    """A feeder's side: whether it is enough."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def await_go() -> None:
