@@ -217,6 +217,7 @@ class Batch:
         self.columns = columns
         self._positions = {name: place for place, name in enumerate(columns)}
         self._present: dict[str, Mask] = {}
+        self._owners: tuple[Ints, Ints] | None = None
 
     def names(self) -> list[str]:
         """Columns that hold fields of entries, the required ones first."""
@@ -234,10 +235,24 @@ class Batch:
         mask = self._present.get(name)
         if mask is None:
             shape = self.columns[SHAPE]
-            place = self._positions[name]
-            has = np.array([place in members for members in shape.dictionary])
+            owners, places = self._members()
+            has: Mask = np.zeros(len(shape.dictionary), np.bool_)
+            has[owners[places == self._positions[name]]] = True
             mask = self._present[name] = has[shape.codes]
         return mask
+
+    def _members(self) -> tuple[Ints, Ints]:
+        """(shape, position of a column) of all shapes' columns.
+
+        Looking a column up in each shape's array instead took 0.8 ms a column in a
+        block with some hundred shapes: 70 of the 75 ms of reading 100 rows.
+        """
+        if self._owners is None:
+            members = self.columns[SHAPE].dictionary
+            sizes = np.fromiter(map(len, members), np.int64, len(members))
+            owners = np.repeat(np.arange(len(members)), sizes)
+            self._owners = owners, np.concatenate(members).astype(np.int64)
+        return self._owners
 
     def entries(self, indices: Ints) -> list[Entry]:
         """The entries of the given rows, in that order."""
