@@ -16,7 +16,7 @@ from pipeline.delivery.stream import Stream, Streams, Verdict
 from pipeline.entry import Entry
 from pipeline.errors import FrameError
 from pipeline.ingester.batcher import Batcher, Policy
-from pipeline.limits import DEAD_LETTER_BYTES
+from pipeline.limits import BATCH_ROWS, DEAD_LETTER_BYTES, PLAIN_BYTES
 from pipeline.store.block import Part
 from pipeline.store.writer import DeadLetter
 from pipeline.wire.codec import Rejected, batch_of, decode_batch, decode_plain
@@ -59,6 +59,7 @@ class Intake:
         """Producers to be answered now; a NACK outranks an ACK."""
         self._plain = Stream(boot, kind="plain")
         self._rows: list[Entry] = []
+        self._row_bytes = 0
         self._marked: set[bytes] = set()
         self._undurable: set[bytes] = set()
         self._letters: list[DeadLetter] = []
@@ -113,7 +114,8 @@ class Intake:
     def _receive_batch(self, head: Bytes, payload: Bytes, now: int) -> None:
         header = parse_header(head)
         if not crc_matches(head, payload):
-            self.counters["bad_crc"] += 1
+            detail = "header and payload differ from what their sender summed up"
+            self._bury("bad_crc", detail, header.producer, bytes(payload), now)
             known = self.streams.peek(header.producer)
             if known is not None and known.refuse(now) is Verdict.NACK:
                 self.replies[header.producer] = Reply.NACK
@@ -158,13 +160,16 @@ class Intake:
         if len(frames) == 2 and 0 < len(frames[0]) <= _NAME_BYTES:
             source = bytes(frames[0]).decode(errors="replace")
         rows = decode_plain(frames[-1], now, source)
+        if len(self._rows) + len(rows.entries) > BATCH_ROWS:
+            self._seal_plain(now)
         self._rows += rows.entries
+        self._row_bytes += len(frames[-1])
         self._plain.rejected += len(rows.rejected)
         self.counters["plain_entries"] += len(rows.entries)
         unknown = sum("level_text" in (row.metadata or ()) for row in rows.entries)
         self.counters["unknown_levels"] += unknown
         self._reject(rows.rejected, None, now)
-        if len(self._rows) >= _PLAIN_ROWS:
+        if len(self._rows) >= _PLAIN_ROWS or self._row_bytes >= PLAIN_BYTES:
             self._seal_plain(now)
         if rows.entries:
             self.batcher.hasten(now + self.batcher.policy.age)
@@ -172,18 +177,14 @@ class Intake:
     def _seal_plain(self, now: int) -> None:
         """Plain entries get the boot id as producer and running numbers."""
         rows, self._rows = self._rows, []
-        if not rows:
-            return
-        batch = batch_of(rows).batch
+        size, self._row_bytes = self._row_bytes, 0
+        batch = batch_of(rows).batch if rows else None
         if batch is not None:
-            self._keep(
-                Part(batch, self._plain.producer, self._plain.accepted + 1, None),
-                0,
-                now,
-            )
-            self._plain.accepted += len(rows)
-            self._plain.stored += len(rows)
-            self._plain.seen = now
+            plain = self._plain
+            self._keep(Part(batch, plain.producer, plain.accepted + 1, None), size, now)
+            plain.accepted += len(rows)
+            plain.stored += len(rows)
+            plain.seen = now
 
     def _keep(self, part: Part, size: int, now: int) -> None:
         self.counters["entries"] += part.batch.rows
@@ -199,7 +200,7 @@ class Intake:
                 f"entry_{error.field.split('.')[0][:32]}",
                 str(error),
                 producer,
-                pack(found),
+                _copy(found),
                 now,
             )
 
@@ -215,6 +216,17 @@ class Intake:
             DeadLetter(now, reason, detail[:1000], producer, len(body), copy)
         )
         self.batcher.hasten(now + self.batcher.policy.age)
+
+
+def _copy(found: object) -> bytes:
+    """A rejected entry as msgpack; of one nested too deep, the fields that are not."""
+    try:
+        return pack(found)
+    except (ValueError, RecursionError):
+        fields = found.items() if isinstance(found, dict) else ()
+        return pack(
+            {key: item for key, item in fields if not isinstance(item, dict | list)}
+        )
 
 
 def _is_header(frame: Bytes) -> bool:
