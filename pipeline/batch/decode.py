@@ -218,6 +218,7 @@ class Batch:
         self._positions = {name: place for place, name in enumerate(columns)}
         self._present: dict[str, Mask] = {}
         self._owners: tuple[Ints, Ints] | None = None
+        self._codes: Ints | None = None
 
     def names(self) -> list[str]:
         """Columns that hold fields of entries, the required ones first."""
@@ -238,8 +239,28 @@ class Batch:
             owners, places = self._members()
             has: Mask = np.zeros(len(shape.dictionary), np.bool_)
             has[owners[places == self._positions[name]]] = True
-            mask = self._present[name] = has[shape.codes]
+            mask = self._present[name] = has[self._shape_codes()]
         return mask
+
+    def names_among(self, rows: Mask) -> list[str]:
+        """As `names`, but only the columns that one of these rows has a value in."""
+        if SHAPE not in self.columns:
+            return self.names()
+        used: Mask = np.zeros(len(self.columns[SHAPE].dictionary), np.bool_)
+        used[self._shape_codes()[rows]] = True
+        owners, places = self._members()
+        held = set(places[used[owners]].tolist())
+        return [
+            name
+            for name in self.names()
+            if name in REQUIRED or self._positions[name] in held
+        ]
+
+    def _shape_codes(self) -> Ints:
+        """The shape of each row; as numpy indexes by them, or it converts each time."""
+        if self._codes is None:
+            self._codes = self.columns[SHAPE].codes.astype(np.int64)
+        return self._codes
 
     def _members(self) -> tuple[Ints, Ints]:
         """(shape, position of a column) of all shapes' columns.

@@ -41,18 +41,32 @@ def find_context(
     scan: Scan, hits: Sequence[Row], around: int, renderer: Renderer
 ) -> list[Row]:
     """The entries around the hits that are no hits themselves, each once, unordered."""
-    taken = {(hit.block, hit.place) for hit in hits}
-    found: list[Row] = []
+    wanted: dict[int, set[int]] = {}
+    headers: dict[int, Header] = {}
     for source, group in groupby(sorted(hits, key=_by_source), _source):
-        wanted = Plan(Sources([source]), mark=scan.plan.mark)
-        neighbours = _Neighbours(scan.other(wanted), around)
+        plan = Plan(Sources([source]), mark=scan.plan.mark)
+        neighbours = _Neighbours(scan.other(plan), source, around)
         for near in neighbours.groups(list(group)):
             for header, places in neighbours.around(near):
-                fresh = [p for p in places if (header.id, p) not in taken]
-                taken.update((header.id, place) for place in fresh)
-                view = neighbours.scan.open(header) if fresh else None
-                if view is not None:
-                    found += renderer.rows(view, np.array(fresh), context=True)
+                headers[header.id] = header
+                wanted.setdefault(header.id, set()).update(places)
+    for hit in hits:
+        wanted.get(hit.block, set()).discard(hit.place)
+    return _render(scan, headers, wanted, renderer)
+
+
+def _render(
+    scan: Scan,
+    headers: dict[int, Header],
+    wanted: dict[int, set[int]],
+    renderer: Renderer,
+) -> list[Row]:
+    """Block by block, for all sources at once: reading one whole takes longest."""
+    found: list[Row] = []
+    for block, places in wanted.items():
+        view = scan.open(headers[block]) if places else None
+        if view is not None:
+            found += renderer.rows(view, np.array(sorted(places)), context=True)
     return found
 
 
@@ -67,7 +81,8 @@ def _source(row: Row) -> str:
 class _Neighbours:
     """Rows of one source around hits that are close to one another."""
 
-    def __init__(self, scan: Scan, around: int) -> None:
+    def __init__(self, scan: Scan, source: str, around: int) -> None:
+        self._source = source
         self.scan = scan
         self._around = around
         self._newest = scan.visit(descending=True)
@@ -144,19 +159,17 @@ class _Neighbours:
         """The block's rows of the source; None without any."""
         if not self.scan.may_match(header):
             return None
-        matched = self.scan.match(header)
-        if matched is None:
+        keys = self.scan.keys(header)
+        if keys is None or self._source not in keys.sources:
             return None
-        view, mask = matched
-        places = np.flatnonzero(mask)
-        ranks, numbers = view.block.order_keys()
+        places = np.flatnonzero(keys.codes == keys.sources.index(self._source))
         return _Piece(
             header,
             places,
-            view.timestamps()[places],
-            sorted(view.block.runs.producers),
-            ranks[places],
-            numbers[places],
+            keys.times[places],
+            keys.producers,
+            keys.ranks[places],
+            keys.numbers[places],
         )
 
 

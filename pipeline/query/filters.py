@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.batch.decode import Column
 from pipeline.batch.layout import LEVEL, MESSAGE, SOURCE, TAGS, TRACE_ID, Kind
 from pipeline.query.text import Mask, Needle, equal_values, leaf_texts
 from pipeline.query.values import Wanted, holds_bytes, match_text
@@ -192,15 +193,20 @@ class Anywhere(Filter):
     def rows(self, view: View, among: Mask) -> Mask:
         """Those with it in message, tags, trace id or a text of the metadata."""
         mask: Mask = np.zeros(view.rows, np.bool_)
-        for name in view.text_columns():
-            values = view.gather(name, among & ~mask)
-            if values.any():
-                mask |= view.spread(name, self._values(view, name, values))
+        # with all rows wanted, a column without a hit needs no look at who has it
+        everywhere = bool(among.all())
+        for name in view.text_columns(among):
+            column = view.column(name)
+            assert column is not None
+            if everywhere:
+                found = self._values(name, column, np.ones(column.count, np.bool_))
+            else:
+                found = self._values(name, column, view.gather(name, among & ~mask))
+            if found.any():
+                mask |= view.spread(name, found)
         return mask
 
-    def _values(self, view: View, name: str, among: Mask) -> Mask:
-        column = view.column(name)
-        assert column is not None
+    def _values(self, name: str, column: Column, among: Mask) -> Mask:
         if column.kind == Kind.BYTES16:
             return equal_raw(column.raw, self._raw) & among
         if name == TAGS:

@@ -7,11 +7,12 @@ hits; all are let go when the question is answered.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.batch.layout import SOURCE
 from pipeline.errors import FrameError, StoreError
 from pipeline.query.budget import Budget
 from pipeline.query.plan import Plan
@@ -24,6 +25,18 @@ _KEPT_BYTES: Final = 4 << 20
 """Compressed bytes of the blocks kept open: two full ones, some 50 MB decoded."""
 
 _COUNTS_KEPT: Final = 64
+_KEYS_KEPT: Final = 8
+
+
+class Keys(NamedTuple):
+    """What orders a block's rows, and their sources: 1.6 MB for a full block."""
+
+    times: Ints
+    sources: list[str]
+    codes: Ints
+    producers: list[bytes]
+    ranks: Ints
+    numbers: Ints
 
 
 class Headers:
@@ -94,13 +107,14 @@ class Scan:
         self._blocks: OrderedDict[int, Block] = OrderedDict()
         self._sizes: dict[int, int] = {}
         self._counts: OrderedDict[int, Counts] = OrderedDict()
+        self._keys: OrderedDict[int, Keys] = OrderedDict()
 
     def other(self, plan: Plan) -> Scan:
         """Another plan over the same blocks, for the same question."""
         scan = Scan(self.headers, plan, self.budget)
         scan.damaged = self.damaged
         scan._blocks, scan._sizes = self._blocks, self._sizes
-        scan._counts = self._counts
+        scan._counts, scan._keys = self._counts, self._keys
         return scan
 
     def visit(self, *, descending: bool) -> list[Header]:
@@ -179,6 +193,25 @@ class Scan:
         except FrameError:
             self.damaged.add(header.id)
             return None
+
+    def keys(self, header: Header) -> Keys | None:
+        """The keys of the block's rows; None if it can't be read."""
+        kept = self._keys.get(header.id)
+        if kept is None:
+            view = self.open(header)
+            if view is None:
+                return None
+            source = view.batch.columns[SOURCE]
+            producers = sorted(view.block.runs.producers)
+            ranks, numbers = view.block.order_keys()
+            kept = Keys(
+                *(view.timestamps(), source.dictionary, source.codes),
+                *(producers, ranks, numbers),
+            )
+            self._keys[header.id] = kept
+            if len(self._keys) > _KEYS_KEPT:
+                self._keys.popitem(last=False)
+        return kept
 
     def within(self, header: Header, view: View) -> Mask:
         """Which rows are in the window."""

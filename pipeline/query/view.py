@@ -31,16 +31,17 @@ class View:
         self._budget.check()
         return self.batch.column(name)
 
-    def text_columns(self) -> list[str]:
-        """Names of the columns in which a bare word is looked for, cheap ones first."""
+    def text_columns(self, among: Mask) -> list[str]:
+        """Columns in which a bare word is looked for: those that these rows have."""
         skipped = {TIMESTAMP, "source", "level"}
+        columns = self.batch.columns
         names = [
             name
-            for name in self.batch.names()
-            if name not in skipped and self.batch.columns[name].kind in TEXT_KINDS
+            for name in self.batch.names_among(among)
+            if name not in skipped and columns[name].kind in TEXT_KINDS
         ]
         # PACKED values are unpacked one by one where their bytes have the word
-        return sorted(names, key=lambda n: self.batch.columns[n].kind == Kind.PACKED)
+        return sorted(names, key=lambda name: columns[name].kind == Kind.PACKED)
 
     def metadata_columns(self, key: str) -> list[tuple[str, str | None]]:
         """(column, rest of the key inside its values) wherever the key can be.
@@ -72,7 +73,7 @@ class View:
     def gather(self, name: str, rows: Mask) -> Mask:
         """A mask over rows as one over the column's values."""
         present = self.batch.present(name)
-        return rows if present is None else rows[present]
+        return rows if present is None else np.asarray(rows[present])
 
     def timestamps(self) -> Ints:
         """Of all rows, in ns."""
