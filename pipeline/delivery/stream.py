@@ -128,8 +128,7 @@ class Streams:
             and now - stream.seen > (FINISHED_AGE if stream.finished else IDLE_AGE)
         ]
         for producer in gone:
-            del self._streams[producer]
-        self.forgotten += gone
+            self._forget(producer)
 
     def _forget_oldest(self) -> None:
         oldest = next(
@@ -141,5 +140,9 @@ class Streams:
             None,
         )
         if oldest is not None:
-            del self._streams[oldest]
-            self.forgotten.append(oldest)
+            self._forget(oldest)
+
+    def _forget(self, producer: bytes) -> None:
+        # One without a mark is in no database: strangers must not fill the list.
+        if self._streams.pop(producer).accepted:
+            self.forgotten.append(producer)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from pipeline.errors import FrameError, StoreError
+from pipeline.errors import StoreError
 from pipeline.store.block import Block, Counts, header_checksum, parse_counts
 from pipeline.store.database import Connection, DatabaseError, open_reader
 
@@ -59,26 +59,28 @@ class Reader:
             (block_id,),
         )
         if not found:
-            raise StoreError(f"block {block_id} is not there any more")
+            raise _gone(block_id)
         data, runs, data_crc, header_crc, counts, rows, low, high = found[0]
         if crc32(data) != data_crc:
             raise StoreError(f"block {block_id} is damaged: its data's CRC is wrong")
-        if header_checksum(rows, low, high, data_crc, counts, runs) != header_crc:
-            raise StoreError(f"block {block_id} is damaged: its header's CRC is wrong")
+        found_crc = header_checksum(rows, low, high, data_crc, counts, runs)
+        _check_header(block_id, found_crc, header_crc)
         return Block(block_id, data, runs)
 
     def counts(self, block_ids: Sequence[int]) -> list[Counts]:
         """Counts per (minute, source, level) of the blocks, from their headers."""
         counts = []
         for block_id in block_ids:
-            (found,) = self._fetch(
-                "SELECT counts FROM blocks WHERE id = ?", (block_id,)
+            found = self._fetch(
+                "SELECT rows, minimum, maximum, data_crc, counts, runs, header_crc"
+                " FROM blocks WHERE id = ?",
+                (block_id,),
             )
-            try:
-                counts.append(parse_counts(found[0]))
-            except FrameError as error:
-                text = f"block {block_id} is damaged: {error}"
-                raise StoreError(text) from None
+            if not found:
+                raise _gone(block_id)
+            *header, header_crc = found[0]
+            _check_header(block_id, header_checksum(*header), header_crc)
+            counts.append(parse_counts(header[4]))
         return counts
 
     def close(self) -> None:
@@ -94,3 +96,12 @@ class Reader:
             return self._connection.execute(statement, values).fetchall()
         except DatabaseError as error:
             raise StoreError(f"{self.path} can't be read: {error}") from None
+
+
+def _gone(block_id: int) -> StoreError:
+    return StoreError(f"block {block_id} is not there any more")
+
+
+def _check_header(block_id: int, found: int, expected: int) -> None:
+    if found != expected:
+        raise StoreError(f"block {block_id} is damaged: its header's CRC is wrong")

@@ -7,6 +7,7 @@ not there at all, and may be tried again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -53,7 +54,11 @@ class Writer:
             raise StoreError(f"{path.parent} can't be made: {error}") from None
         self.path = path
         self._lock = Lock(path)
-        self._connection = open_writer(path, durability)
+        try:
+            self._connection = open_writer(path, durability)
+        except StoreError:
+            self._lock.release()
+            raise
         (last,) = self._connection.execute("SELECT max(id) FROM blocks").fetchone()
         self.last_block: int = last or 0
 
@@ -81,11 +86,12 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             for number, block in enumerate(blocks, self.last_block + 1):
                 self._insert_block(number, block, now)
-            self._insert_marks(marks)
-            self._insert_letters(letters)
+            # Before the marks: who was forgotten may have come back since.
             self._connection.executemany(
                 "DELETE FROM producers WHERE id = ?", ((key,) for key in forgotten)
             )
+            self._insert_marks(marks)
+            self._insert_letters(letters)
             self._connection.execute("COMMIT")
         except DatabaseError as error:
             self._roll_back()
@@ -110,8 +116,10 @@ class Writer:
         self._lock.release()
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        # Fails too when the disk does; the next BEGIN then tells of it.
+        with suppress(DatabaseError):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _insert_block(self, number: int, block: Sealed, now: int) -> None:
         self._connection.execute(

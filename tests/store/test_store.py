@@ -191,3 +191,68 @@ def test_part_batches_of_one_block_keep_numpy_order_keys(path: Path) -> None:
 
     assert ranks.tolist() == [1, 1, 0, 0]
     assert numbers.tolist() == [5, 6, 1, 2]
+
+
+def test_a_producer_that_came_back_keeps_its_new_mark(path: Path) -> None:
+    """Forgotten and marked in one commit: the mark is the newer of the two."""
+    writer = Writer(path)
+    writer.commit([], [Stream(PRODUCER, 9, 9)], [], [], now=1)
+    writer.commit([], [Stream(PRODUCER, 12, 12)], [], [PRODUCER], now=2)
+
+    assert [stream.accepted for stream in writer.streams()] == [12]
+    writer.close()
+
+
+def test_counts_of_a_damaged_header_are_not_believed(path: Path) -> None:
+    """One flipped bit in any column of the header."""
+    build_store(path, [[entry(1)]])
+    for column in ("rows", "minimum", "maximum", "data_crc", "header_crc"):
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE blocks SET {column} = {column} + 1")
+        connection.close()
+        reader = Reader(path)
+        reader.refresh()
+
+        with pytest.raises(StoreError, match="block 1 is damaged"):
+            reader.counts([1])
+
+        reader.close()
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE blocks SET {column} = {column} - 1")
+        connection.close()
+    with pytest.raises(StoreError, match="block 7 is not there any more"):
+        Reader(path).counts([7])
+
+
+def test_sources_keep_their_backslashes_in_the_counts(path: Path) -> None:
+    """Names are joined by newlines, and what looks like an escape is none."""
+    names = ["C:\\new", "a\\\\n", "x\ny", "\\", "é\\"]
+    build_store(path, [[entry(1, source=name) for name in names]])
+    reader = Reader(path)
+    reader.refresh()
+
+    assert reader.counts([1])[0].sources == names
+
+
+def test_what_can_not_be_opened_names_the_file(tmp_path: Path) -> None:
+    """A directory in the way, of the database or of its lock."""
+    (tmp_path / "a.db").mkdir()
+    (tmp_path / "b.db.lock").mkdir()
+    (tmp_path / "file").touch()
+    for name in ("a.db", "b.db", "file/c.db"):
+        with pytest.raises(StoreError, match=str(tmp_path / name.split("/")[0])):
+            Writer(tmp_path / name)
+    # the lock of one that failed is free again
+    (tmp_path / "a.db").rmdir()
+    Writer(tmp_path / "a.db").close()
+
+
+def test_a_database_of_a_newer_program_is_left_alone(path: Path) -> None:
+    """Its tables may mean something else."""
+    Writer(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(StoreError, match="written by a newer program"):
+        Writer(path)
