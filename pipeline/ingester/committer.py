@@ -39,6 +39,7 @@ class Committer:
         self.wake, self._bell = os.pipe()
         os.set_blocking(self.wake, False)
         self.busy = False
+        self._broken: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -50,7 +51,9 @@ class Committer:
         self._ready.release()
 
     def ended(self) -> Commit | None:
-        """The commit that has ended since, if one has."""
+        """The commit that has ended since, if one has; raises what ended the thread."""
+        if self._broken is not None:
+            raise self._broken
         if not self._ended:
             return None
         os.read(self.wake, 1)
@@ -71,9 +74,15 @@ class Committer:
             commit = self._jobs.popleft()
             if commit is None:
                 return
-            self._carry_out(commit)
-            self._ended.append(commit)
+            try:
+                self._carry_out(commit)
+            except Exception as error:  # noqa: BLE001 - a process that can't commit ends
+                self._broken = error
+                os.write(self._bell, b"x")
+                return
+            # First the bell: `ended` takes its byte as soon as it sees the commit.
             os.write(self._bell, b"x")
+            self._ended.append(commit)
             if commit.error is None:
                 self._checkpoint()
 

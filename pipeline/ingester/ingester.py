@@ -102,7 +102,7 @@ class Ingester:
         waits = [self._status_at - now]
         if self._committer.busy:
             waits.append(self._reassure_at - now)
-        if self._failed is not None:
+        if self._failed is not None and not self._committer.busy:
             waits.append(self._retry_at - now)
         deadline = self._intake.batcher.deadline()
         if deadline is not None and not self._committer.busy and not self._failed:
