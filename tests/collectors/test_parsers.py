@@ -97,6 +97,7 @@ def test_a_line_without_message_is_its_own() -> None:
     "line",
     [
         *('{"a":1', "{}x", "{a: 1}", "[1, 2]", '"text"', "{" * 50_000, "[" * 50_000),
+        '{"a":' * 50_000,
         '{"msg":"one","msg":"two"}',
         '{"msg":"x","n":1e400}{',
         '{"msg":"\\ud800"}',

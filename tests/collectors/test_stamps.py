@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collectors.lines import LineParser
-from pipeline.collectors.stamps import FORMATS, LOCAL, read_stamp
+from pipeline.collectors.stamps import FORMATS, HEAD, LOCAL, read_stamp
 from pipeline.entry import LEVEL_NAMES, format_timestamp, parse_timestamp
 
 NOW = parse_timestamp("2026-11-22T10:00:00Z", 0)
@@ -267,3 +267,17 @@ def test_formats_exclude_each_other() -> None:
     for line, _, _ in LINES:
         readings = [read_stamp(line, NOW, UTC, form) for form in FORMATS]
         assert len([reading for reading in readings if reading is not None]) <= 1
+
+
+PIECES = ("[", "- ", "1 ", "1-", "a ", "(a) ", "<x>", "-:|, ", "a.b - ", "info ", " ")
+
+
+@pytest.mark.parametrize("head", ["", "2026-11-21 10:00:00 ", "1764000000 "])
+@pytest.mark.parametrize("piece", PIECES)
+def test_no_line_takes_long(head: str, piece: str) -> None:
+    """Pieces that could be read in many ways are read in one."""
+    line = head + piece * (HEAD // len(piece))
+    before = time.process_time()
+    LineParser("app", zone=UTC).stamp(line, NOW)
+
+    assert time.process_time() - before < 0.1
