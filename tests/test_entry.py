@@ -17,6 +17,7 @@ from pipeline.entry import (
     LEVEL_NAMES,
     Entry,
     Level,
+    cut_message,
     decode_id,
     encode_id,
     entry_from_map,
@@ -350,3 +351,11 @@ def test_values_that_json_lacks() -> None:
         "e": 0.5,
     }
     json.dumps(reply, allow_nan=False)
+
+
+def test_a_message_is_cut_between_characters() -> None:
+    """What the limit allows is kept, and the bytes that are gone are told."""
+    assert cut_message("short") == ("short", 0)
+    kept, gone = cut_message("x" + "é" * (limits.MESSAGE_BYTES // 2))
+    assert len(kept.encode()) == limits.MESSAGE_BYTES - 1
+    assert gone == 2
