@@ -1,0 +1,49 @@
+"""The examples of API.md, executed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import pipeline.gateway
+from pipeline.gateway.methods.table import METHODS
+
+PAGE = (Path(pipeline.gateway.__file__).parent / "API.md").read_text()
+EXAMPLES = re.findall(
+    r"^### (\S+)\n(?:(?!^##).)*?```json\n(.*?)\n```\n```json\n(.*?)\n",
+    PAGE,
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def shape(value):
+    """The keys of maps, down through lists."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return None
+
+
+@pytest.mark.parametrize(("name", "call", "reply"), EXAMPLES, ids=list(METHODS))
+def test_an_example_works(pipeline, name, call, reply):
+    """And has the reply that the page shows, but for its values."""
+    if name != "log":
+        pipeline.result("log", source="test", message="Hello")
+    got = pipeline.post(call.encode())
+    shown = json.loads(reply)
+
+    assert got["id"] == shown["id"]
+    msgspec.convert(got["result"], METHODS[name].result)
+    assert got["result"].keys() == shown["result"].keys()
+    if name in ("log", "log_batch", "query", "search"):
+        assert shape(got) == shape(shown)
+
+
+def test_every_method_has_an_example():
+    """In the order of the page."""
+    assert [name for name, _, _ in EXAMPLES] == list(METHODS)
