@@ -1,0 +1,138 @@
+"""The ingester's side: the verdict table, row by row, and what is remembered."""
+
+import pytest
+
+from pipeline.delivery import stream as stream_module
+from pipeline.delivery.stream import (
+    FINISHED_AGE,
+    IDLE_AGE,
+    NACK_INTERVAL,
+    Stream,
+    Streams,
+    Verdict,
+)
+from pipeline.wire.frame import Flag
+from tests.wire.messages import NOW, PRODUCER, header
+
+
+def known(**fields: int) -> Stream:
+    """A producer of which 10 numbers are taken."""
+    return Stream(PRODUCER, **{"accepted": 10, "durable": 10, **fields})
+
+
+@pytest.mark.parametrize(
+    ("sequence", "base", "span", "verdict"),
+    [
+        # a duplicate: all of it is accepted
+        (1, 1, 10, Verdict.DUPLICATE),
+        (10, 1, 1, Verdict.DUPLICATE),
+        # the next number
+        (11, 1, 1, Verdict.TAKE),
+        (11, 11, 5, Verdict.TAKE),
+        # a gap that the sender has given up
+        (15, 15, 1, Verdict.TAKE),
+        # a gap that the sender can still fill
+        (15, 11, 1, Verdict.NACK),
+        (15, 14, 1, Verdict.NACK),
+        (12, 1, 1, Verdict.NACK),
+        # straddles what is accepted
+        (10, 1, 2, Verdict.NACK),
+        (10, 10, 2, Verdict.NACK),
+        (1, 1, 100, Verdict.NACK),
+    ],
+)
+def test_the_verdict_follows_from_the_numbers(
+    sequence: int, base: int, span: int, verdict: Verdict
+) -> None:
+    """The table of PROTOCOL.md, with `accepted` 10."""
+    judged = known().judge(header(sequence=sequence, base=base, span=span), NOW)
+
+    assert judged is verdict
+
+
+def test_a_new_producer_starts_at_1() -> None:
+    """Or at its base, when what was before is given up."""
+    new = Stream(PRODUCER)
+
+    assert new.judge(header(), NOW) is Verdict.TAKE
+    assert new.judge(header(sequence=7, base=7), NOW) is Verdict.TAKE
+    assert new.judge(header(sequence=7, base=6), NOW) is Verdict.NACK
+
+
+def test_nacks_are_at_most_one_per_100_ms() -> None:
+    """A window of wrong batches is one mistake."""
+    stream, gap = known(), header(sequence=15)
+
+    assert stream.judge(gap, NOW) is Verdict.NACK
+    assert stream.judge(gap, NOW + NACK_INTERVAL - 1) is Verdict.IGNORE
+    assert stream.judge(gap, NOW + NACK_INTERVAL) is Verdict.NACK
+
+
+def test_taking_moves_accepted_and_the_ledger() -> None:
+    """Every number is stored, rejected or lost."""
+    stream = known(stored=10)
+
+    stream.take(header(sequence=14, base=14, span=6, rows=6, dropped_total=3), 2)
+
+    assert (stream.accepted, stream.durable) == (19, 10)
+    assert (stream.lost, stream.stored, stream.rejected) == (3, 14, 2)
+    assert stream.accepted == stream.lost + stream.stored + stream.rejected
+    assert (stream.dropped, stream.finished) == (3, False)
+
+
+def test_a_batch_with_fin_finishes_until_another_comes() -> None:
+    """A sender that goes on is not finished."""
+    stream = known()
+
+    stream.take(header(sequence=11, flags=Flag.FIN), 0)
+    assert stream.finished
+
+    stream.take(header(sequence=12), 0)
+    assert not stream.finished
+
+
+def test_idle_and_finished_producers_are_forgotten() -> None:
+    """After 30 days, or an hour; never one whose commit still runs."""
+    streams = Streams(
+        [
+            Stream(b"idle", 1, 1, seen=NOW - IDLE_AGE - 1),
+            Stream(b"done", 1, 1, seen=NOW - FINISHED_AGE - 1, finished=True),
+            Stream(b"open", 2, 1, seen=NOW - IDLE_AGE - 1),
+            Stream(b"here", 1, 1, seen=NOW - FINISHED_AGE - 1),
+        ]
+    )
+
+    streams.expire(NOW)
+
+    assert streams.forgotten == [b"idle", b"done"]
+    assert streams.peek(b"open")
+    assert streams.peek(b"here")
+
+
+def test_the_longest_idle_makes_room_for_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The table is bounded; what a commit still needs stays."""
+    monkeypatch.setattr(stream_module, "PRODUCERS_MAX", 3)
+    streams = Streams([Stream(name, 1, 1) for name in (b"a", b"b", b"c")])
+    streams.get(b"a")
+
+    streams.get(b"b").accepted = 2
+    streams.get(b"d")
+    streams.get(b"e")
+
+    assert streams.forgotten == [b"c", b"a"]
+    assert len(streams) == 3
+
+
+def test_strangers_do_not_fill_the_list_of_the_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who never had a batch taken is in no database."""
+    monkeypatch.setattr(stream_module, "PRODUCERS_MAX", 2)
+    streams = Streams()
+
+    for number in range(100):
+        streams.get(bytes([number]))
+
+    assert (len(streams), streams.forgotten) == (2, [])
