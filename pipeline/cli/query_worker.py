@@ -11,9 +11,8 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(arguments: Namespace) -> int:
-    """Answer until standard input ends."""
+    """Answer until standard input ends; the exit code."""
     settings = start(arguments, parent=os.getppid())
     from pipeline.query import worker
 
-    worker.run(settings)
-    return 0
+    return worker.run(settings)
