@@ -92,7 +92,7 @@ class Child:
         self.ready_fd = -1
 
     def read_lines(self) -> tuple[list[str], bool]:
-        """The complete lines that wait, and whether more may come; long ones in parts."""
+        """The complete lines, and whether more may come; long ones in parts."""
         waiting = self._rest
         try:
             while len(waiting) < READ_BYTES:
