@@ -51,7 +51,6 @@ def make(
     zstd: bool = False,
 ) -> None:
     """Write the corpus as encoded batches."""
-    gc.disable()  # millions of entries, none of them in a cycle
     source = mixed_batches if mixed else batches
     codec = Codec.ZSTD if zstd else Codec(0)
     with path.open("wb") as file:
@@ -145,6 +144,7 @@ def push(arguments: argparse.Namespace) -> None:
     rows = pusher.push(read(arguments.file, arguments.part, arguments.parts))
     report = {
         "rows": rows,
+        "ended": time.perf_counter(),
         "cpu_seconds": own_cpu() - before,
         "resent": pusher.window.resent,
         "rejected": pusher.window.rejected,
@@ -168,6 +168,7 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.step == "make":
+        gc.disable()  # millions of entries, none of them in a cycle
         make(
             arguments.file,
             arguments.entries,

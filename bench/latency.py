@@ -5,7 +5,7 @@
 The whole pipeline runs.  One service logs 1,000 entries/s through a Collector as it is
 by default; each entry's time to durable is taken, and each tenth is looked for with
 `query` over JSON-RPC by another process, one question for the newest ones after the
-other.  Then the same while other producers bring the pipeline to a share of its maximum.
+other.  Then the same while other producers keep the pipeline busy.
 """
 
 from __future__ import annotations

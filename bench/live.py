@@ -63,9 +63,11 @@ def flat_out(collector: Collector, prepared: list[Call]) -> dict[str, float]:
     thread = time.thread_time() - thread
     if not collector.flush(_FLUSH_S):
         raise RuntimeError(f"not durable: {collector.stats()}")
+    ended = time.perf_counter()
     return {
         "rows": len(prepared),
-        "seconds": time.perf_counter() - wall,
+        "ended": ended,
+        "seconds": ended - wall,
         "call_seconds": called,
         "thread_seconds": thread,
         "cpu_seconds": own_cpu() - cpu,

@@ -159,8 +159,10 @@ class Asker:
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(_STOP_S)
+        self._process.stdout.close()
 
 
 def _frame(stream: IO[bytes]) -> bytes:
@@ -222,6 +224,9 @@ class Feeder:
         """End it, done or not."""
         if self.process.poll() is None:
             stop(self.process)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def _line(self, start: str) -> str:
         assert self.process.stdout is not None

@@ -1,0 +1,82 @@
+"""The benches measure the real pipeline: what they send, a query counts and finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import latency
+from bench.corpus import facts, pieces
+from bench.frames import make, read
+from bench.ingest import Options, Results, fill, measure
+from bench.processes import Asker
+from bench.query import Pipeline, questions
+from bench.rivals import Rival, open_rival
+from pipeline.batch.decode import parse
+
+ROWS = 5_000
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The corpus, pushed to an ingester; then a query worker."""
+    where = fill(tmp_path_factory.mktemp("ours"), ROWS)
+    with Asker(where) as worker:
+        yield Pipeline(worker)
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rival]:
+    """The corpus as rows of SQLite."""
+    store = open_rival("sqlite-rows", tmp_path_factory.mktemp("theirs"))
+    store.prepare(pieces(ROWS))
+    store.ingest()
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("name", questions(facts(ROWS)))
+def test_the_pipeline_answers_as_rows_do(
+    name: str, ours: Pipeline, theirs: Rival
+) -> None:
+    """Every question of the query bench has one answer."""
+    ask = questions(facts(ROWS))[name]
+
+    assert ask(theirs) == ask(ours)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("zstd", [False, True])
+def test_frames_hold_the_corpus_once(
+    tmp_path: Path, *, mixed: bool, zstd: bool
+) -> None:
+    """Read in parts, every batch comes exactly once."""
+    path = tmp_path / "frames"
+    make(path, ROWS, mixed=mixed, zstd=zstd)
+    whole = list(read(path))
+    parts = [batch for part in range(3) for batch in read(path, part, 3)]
+
+    assert sorted(whole) == sorted(parts)
+    assert sum(rows for _, rows, _ in whole) == ROWS
+    if not zstd:
+        assert sum(parse(payload).rows for *_, payload in whole) == ROWS
+
+
+def test_every_way_in_is_counted() -> None:
+    """Frames, mixed frames and live producers; `measure` fails on a wrong count."""
+    results: Results = measure(Options(ROWS, live_entries=2_000, runs=1))
+
+    assert set(results.medians()) == {"frames", "mixed", "live"}
+    assert all(load.disk > 0 for load in results.medians().values())
+    assert set(results.call_us) == {"calm", "flat out"}
+
+
+def test_latency_follows_every_entry() -> None:
+    """Each entry has its time to durable, each tenth its time to queryable."""
+    found = latency.measure(Options(), seconds=0.5)
+
+    assert len(found.durable) == 500
+    assert len(found.queryable) == 50
+    assert min(found.durable) > 0
