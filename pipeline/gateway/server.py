@@ -61,7 +61,7 @@ class Gateway:
         self._started = clock.monotonic()
         self._status: dict[str, Any] | None = None
         self._status_at = 0.0
-        self._store: StoreHealth | None = None
+        self._store: asyncio.Task[StoreHealth] | None = None
         self._store_at = 0.0
         self._collector = Collector(
             settings.ingest.endpoint,
@@ -98,6 +98,8 @@ class Gateway:
         await self.hub.close()
         await asyncio.to_thread(self._collector.close)
         await self._pool.close()
+        if self._store is not None:
+            await asyncio.wait([self._store])
 
     async def report(self) -> HealthResult:
         """The state of every part."""
@@ -132,11 +134,18 @@ class Gateway:
         return None if self._status is None else clock.monotonic() - self._status_at
 
     async def _store_health(self) -> StoreHealth:
+        """The last look at the store, or a new one that all who ask share.
+
+        A caller that goes away must not cancel it: aiosqlite's thread would be left
+        behind without anybody to close it, and keep the process from ending.
+        """
         now = clock.monotonic()
-        if self._store is None or now - self._store_at > STORE_SECONDS:
+        last = self._store
+        if last is None or (last.done() and now - self._store_at > STORE_SECONDS):
             self._store_at = now
-            self._store = await store_health(Path(self._settings.storage.db_path))
-        return self._store
+            path = Path(self._settings.storage.db_path)
+            last = self._store = asyncio.create_task(store_health(path))
+        return await asyncio.shield(last)
 
     def _document(self) -> bytes:
         return openrpc.encode(METHODS.values())

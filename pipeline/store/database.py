@@ -113,9 +113,14 @@ async def open_reader_async(path: Path) -> aiosqlite.Connection:
 
     try:
         connection = await aiosqlite.connect(_reader_uri(path), uri=True)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} can't be read: {error}") from None
+    try:
         await connection.execute("PRAGMA query_only = 1")
         await connection.execute("SELECT 1 FROM sqlite_master")
     except sqlite3.Error as error:
+        # its thread would keep the process from ending
+        await connection.close()
         raise StoreError(f"{path} can't be read: {error}") from None
     return connection
 
