@@ -171,9 +171,10 @@ class Scan:
         """The block, counted against the budget; None if it can't be read."""
         if header.id in self.damaged:
             return None
-        self.budget.open_block(header.rows)
+        self.budget.check()
         block = self._blocks.get(header.id)
         if block is None:
+            self.budget.open_block(header.rows)
             try:
                 block = self.headers.reader.load(header.id)
             except StoreError:
