@@ -49,6 +49,16 @@ def context() -> zmq.Context[Socket]:
         return _process_context
 
 
+def _renew_lock() -> None:
+    """Another thread may have held it when this process was forked off."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _bind(socket: Socket, endpoint: str, setting: str) -> Socket:
     try:
         socket.bind(endpoint)

@@ -21,7 +21,8 @@ class Accumulator:
     """Rows that wait to be encoded: full batches, and one that is filling."""
 
     def __init__(self, memory_bytes: int, batch_rows: int, batch_bytes: int) -> None:
-        self.lock = threading.Lock()
+        # Reentrant: a signal's handler may log in the middle of a call that logs.
+        self.lock = threading.RLock()
         self.room = threading.Condition(self.lock)
         self.rows: list[Row] = []
         """The batch that is filling."""
@@ -75,6 +76,8 @@ class Accumulator:
         self.row_bytes = max(64, (payload_bytes - message_bytes) // rows)
 
     def _end_batch(self) -> None:
-        self.full.append((self.rows, self._filling_bytes))
-        self.rows = []
-        self._filling_bytes = 0
+        # The new batch stands before anything is called that a signal could follow.
+        fresh: list[Row] = []
+        rows, self.rows = self.rows, fresh
+        size, self._filling_bytes = self._filling_bytes, 0
+        self.full.append((rows, size))

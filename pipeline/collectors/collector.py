@@ -16,7 +16,6 @@ import atexit
 import contextlib
 import os
 import sys
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -24,8 +23,17 @@ from typing import Any, Final, Literal
 from pipeline import clock
 from pipeline.batch.encode import Row, encode_rows
 from pipeline.collectors.accumulator import Accumulator
-from pipeline.collectors.sender import Limits, OnDurable, Outbox, Ready, Sender
+from pipeline.collectors.sender import (
+    PAYLOAD_BYTES,
+    Limits,
+    OnDurable,
+    Outbox,
+    Ready,
+    Sender,
+)
 from pipeline.entry import LEVEL_NAMES, Level, parse_level, parse_timestamp
+from pipeline.errors import EntryError
+from pipeline.limits import BATCH_ROWS
 from pipeline.transport import default_acknowledge_endpoint
 
 ENDPOINT: Final = "tcp://127.0.0.1:5555"
@@ -53,8 +61,8 @@ class Collector:
         *,
         acknowledge_endpoint: str | None = None,
         memory_bytes: int = 16 << 20,
-        batch_rows: int = 1000,
-        batch_bytes: int = 256 << 10,
+        batch_rows: int = 2000,
+        batch_bytes: int = 512 << 10,
         linger_ms: float = 10,
         block_ms: float = 5,
         policy: Policy = "drop_newest",
@@ -71,8 +79,9 @@ class Collector:
         self._endpoints = (endpoint, acknowledge)
         local = endpoint.startswith(_LOCAL)
         compress = compression == "zstd" or (compression == "auto" and not local)
+        rows = max(1, min(batch_rows, BATCH_ROWS))
         self._limits = Limits(
-            memory_bytes, batch_rows, batch_bytes, linger_ms / 1000, compress
+            memory_bytes, rows, batch_bytes, linger_ms / 1000, compress
         )
         self._wait = None if policy == "block" else block_ms / 1000
         self._on_error = on_error
@@ -82,6 +91,7 @@ class Collector:
         self._unknown_levels = 0
         self._outbox = self._new_outbox()
         _open_collectors.add(self)
+        _close_at_end_of_child()
 
     def log(
         self,
@@ -127,8 +137,13 @@ class Collector:
         """Send checked entries as one batch at once; False when memory is full.
 
         `on_durable(producer, first number, count)` is called on the sender's thread.
+        Raises EntryError for a batch that no frame holds.
         """
         payload = encode_rows(rows)
+        if len(payload) > PAYLOAD_BYTES or len(rows) > BATCH_ROWS:
+            found = f"{len(rows):,} rows, {len(payload):,} bytes"
+            expected = f"at most {BATCH_ROWS:,} rows and {PAYLOAD_BYTES:,} bytes"
+            raise EntryError("batch", found, expected)
         box = self._outbox
         with box.accumulator.lock:
             held = box.accumulator.held_bytes + sum(len(b.payload) for b in box.ready)
@@ -145,11 +160,14 @@ class Collector:
         False after `timeout` seconds, or when an entry since the last flush was dropped
         or refused.
         """
-        with self._outbox.accumulator.lock:
-            target = self._outbox.flush_to = self._outbox.logged
-        if target:
+        end = clock.monotonic() + timeout
+        box = self._outbox
+        with box.accumulator.lock:
+            rows = box.flush_to = box.accumulator.appended
+            submitted = box.submitted
+        if rows or submitted:
             self._ring()
-        return self._wait_until(target, clock.monotonic() + timeout)
+        return self._wait_until(rows, submitted, end)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Send what is here, wait until it is durable, end the thread.
@@ -162,15 +180,17 @@ class Collector:
                 return box.settled >= box.logged
             self._closed = True
             box.accumulator.close()
-            box.flush_to = box.logged
+            rows = box.flush_to = box.accumulator.appended
+            submitted = box.submitted
             box.deadline = clock.monotonic() + timeout
             box.closing = True
         _open_collectors.discard(self)
-        if self._sender is None:
-            return True
-        self._sender.ring()
-        done = self._wait_until(box.logged, box.deadline)
-        self._sender.join(timeout + 1.0)
+        if rows or submitted:
+            self._ring()
+        done = self._wait_until(rows, submitted, box.deadline)
+        if self._sender is not None:
+            self._sender.ring()
+            self._sender.join(timeout + 1.0)
         return done
 
     def stats(self) -> dict[str, Any]:
@@ -213,11 +233,11 @@ class Collector:
             Accumulator(limits.memory_bytes, limits.batch_rows, limits.batch_bytes)
         )
 
-    def _wait_until(self, target: int, end: float) -> bool:
-        """Whether `target` rows are settled in time, none of them given up."""
+    def _wait_until(self, rows: int, submitted: int, end: float) -> bool:
+        """Whether so many are settled in time, none of them given up."""
         box = self._outbox
         with box.accumulator.lock:
-            while box.settled < target:
+            while box.settled_rows < rows or box.settled_submitted < submitted:
                 left = end - clock.monotonic()
                 if left <= 0:
                     return False
@@ -239,11 +259,10 @@ class Collector:
 
     def _append_when_room(self, row: Row) -> bool | None:
         """Wait for room, under the lock; None when there was none in time."""
-        if self._closed:
-            return None
         room = self._outbox.accumulator.room
         end = None if self._wait is None else clock.monotonic() + self._wait
-        while True:
+        # The sender logs when `str` of a value does: it must not wait for itself.
+        while not (self._closed or (self._sender and self._sender.is_current())):
             left = None if end is None else end - clock.monotonic()
             if left is not None and left <= 0:
                 return None
@@ -251,6 +270,7 @@ class Collector:
             wake = self._outbox.accumulator.append(row)
             if wake is not None:
                 return wake
+        return None
 
     def _level(
         self, level: object, metadata: Metadata | None
@@ -269,7 +289,10 @@ _LEVELS: Final[dict[object, int]] = {
     "CRITICAL": int(Level.FATAL),
 }
 
-_open_collectors: weakref.WeakSet[Collector] = weakref.WeakSet()
+_open_collectors: set[Collector] = set()
+"""Held until they are closed: what one has taken is sent even if its maker lets go."""
+_closes_at_end_of = 0
+"""The process that has its finalizer."""
 
 
 def _close_all() -> None:
@@ -281,22 +304,19 @@ def _close_all() -> None:
 def _after_fork() -> None:
     for collector in list(_open_collectors):
         collector.reset()
-        _close_with_child(collector)
-
-
-def _close_with_child(collector: Collector) -> None:
-    """Flush when a multiprocessing child ends: it leaves by os._exit, past atexit.
-
-    Its own finalizers are cleared as it starts, hence the detour by its fork hook.
-    """
     util = sys.modules.get("multiprocessing.util")
-    if util is None:
-        return
+    if util is not None and _open_collectors:
+        # A child clears its finalizers as it starts, hence the detour by its fork hook.
+        util.register_after_fork(_close_all, lambda _: _close_at_end_of_child())
 
-    def finalize(forked: Collector) -> None:
-        util.Finalize(forked, _close_all, exitpriority=1)
 
-    util.register_after_fork(collector, finalize)
+def _close_at_end_of_child() -> None:
+    """Flush when a multiprocessing child ends: it leaves by os._exit, past atexit."""
+    global _closes_at_end_of
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None and _closes_at_end_of != os.getpid():
+        _closes_at_end_of = os.getpid()
+        util.Finalize(None, _close_all, exitpriority=1)
 
 
 atexit.register(_close_all)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -21,7 +21,8 @@ from pipeline.collectors.accumulator import Accumulator
 from pipeline.collectors.admission import admit
 from pipeline.compression import compress
 from pipeline.delivery.window import Window
-from pipeline.errors import EntryError, FrameError
+from pipeline.errors import EntryError, FrameError, PipelineError
+from pipeline.limits import FRAME_BYTES
 from pipeline.wire.frame import (
     ACKNOWLEDGE_TOPIC,
     PRODUCER_BYTES,
@@ -32,6 +33,10 @@ from pipeline.wire.frame import (
 
 HELLO_SECONDS: Final = 0.25
 """Wait for HELLO before the first batch: what is sent earlier is sent twice."""
+
+PAYLOAD_BYTES: Final = FRAME_BYTES // 4
+"""Of a batch before compression, at most, unless it is one row: a frame beyond its
+limit would be refused for ever, with everything behind it."""
 
 OnDurable = Callable[[bytes, int, int], None]
 """Called on the sender's thread with producer, first number and count of a batch."""
@@ -62,8 +67,10 @@ class Outbox:
     accumulator: Accumulator
     ready: deque[Ready] = field(default_factory=deque)
     submitted: int = 0
-    settled: int = 0
+    settled_rows: int = 0
+    settled_submitted: int = 0
     flush_to: int = 0
+    """Of the rows that were appended, how many somebody waits for."""
     closing: bool = False
     deadline: float = 0.0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -76,6 +83,11 @@ class Outbox:
     def logged(self) -> int:
         """Rows taken from callers so far."""
         return self.accumulator.appended + self.submitted
+
+    @property
+    def settled(self) -> int:
+        """Rows that are durable, or were refused."""
+        return self.settled_rows + self.settled_submitted
 
 
 class Sender:
@@ -94,13 +106,16 @@ class Sender:
         self._outbox = outbox
         self._on_error = on_error
         self._window = Window(self.producer, clock.now_ns())
-        self._marks: deque[tuple[int, int]] = deque()
-        """(number, rows settled once it is durable), in order."""
+        self._marks: deque[tuple[int, int, int]] = deque()
+        """(number, rows and submitted rows settled once it is durable), in order."""
         self._calls: deque[tuple[int, int, OnDurable]] = deque()
-        self._taken = 0
+        self._taken_rows = 0
+        self._taken_submitted = 0
         self._first_seen: float | None = None
         self._blocked = False
         self._hello_by: float | None = None
+        self._bell_lock = threading.RLock()
+        self._hung_up = False
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_out, False)
         os.set_blocking(self._bell_in, False)
@@ -111,18 +126,33 @@ class Sender:
 
     def ring(self) -> None:
         """Wake the thread; a full pipe has woken it already."""
-        with suppress(BlockingIOError, OSError):
-            os.write(self._bell_in, b"x")
+        with self._bell_lock, suppress(OSError):
+            if not self._hung_up:
+                os.write(self._bell_in, b"x")
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; whether it has ended."""
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        ended = not self._thread.is_alive()
+        with self._bell_lock:
+            if ended and not self._hung_up:
+                self._hung_up = True
+                os.close(self._bell_in)
+                os.close(self._bell_out)
+        return ended
+
+    def is_current(self) -> bool:
+        """Whether it is the sender's own thread that asks."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        push = transport.push(self._endpoints[0])
-        topic = ACKNOWLEDGE_TOPIC + self.producer
-        replies = transport.subscribe(self._endpoints[1], [topic])
+        try:
+            push = transport.push(self._endpoints[0])
+            topic = ACKNOWLEDGE_TOPIC + self.producer
+            replies = transport.subscribe(self._endpoints[1], [topic])
+        except PipelineError as error:
+            self._report(str(error))
+            return
         poller = transport.Poller()
         poller.watch(replies)
         poller.watch(self._bell_out)
@@ -175,14 +205,31 @@ class Sender:
         durable = self._window.durable
         while self._calls and self._calls[0][0] + self._calls[0][1] - 1 <= durable:
             first, rows, call = self._calls.popleft()
-            call(self.producer, first, rows)
+            with self._guarded("on_durable"):
+                call(self.producer, first, rows)
         self._settle()
+
+    @contextmanager
+    def _guarded(self, name: str) -> Iterator[None]:
+        """What a caller's function raises must not end the thread."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - not ours, and nobody to raise it to
+            with self._outbox.accumulator.lock:
+                self._outbox.last_error = f"{name}: {error!r}"
+
+    def _report(self, problem: str) -> None:
+        with self._outbox.accumulator.lock:
+            self._outbox.last_error = problem
+        if self._on_error is not None:
+            with self._guarded("on_error"):
+                self._on_error(problem)
 
     def _settle(self) -> None:
         box = self._outbox
         with box.accumulator.lock:
             while self._marks and self._marks[0][0] <= self._window.durable:
-                box.settled = self._marks.popleft()[1]
+                _, box.settled_rows, box.settled_submitted = self._marks.popleft()
             box.accumulator.held_bytes = self._window.bytes
             box.resent = self._window.resent
             if self._window.rejected:
@@ -193,8 +240,10 @@ class Sender:
         """Turn rows into batches: full ones now, the rest when they have waited."""
         box = self._outbox
         while box.ready:
-            ready = box.ready.popleft()
+            with box.accumulator.lock:  # `submit` looks through the queue
+                ready = box.ready.popleft()
             first = self._add(ready.payload, ready.rows, flush=True)
+            self._mark(submitted=ready.rows)
             if ready.on_durable is not None:
                 self._calls.append((first, ready.rows, ready.on_durable))
         while box.accumulator.full or box.accumulator.rows:
@@ -202,13 +251,13 @@ class Sender:
                 return
             self._first_seen = None
             rows = box.accumulator.take()
-            flush = self._taken + len(rows) <= box.flush_to
+            flush = self._taken_rows < box.flush_to
             self._add_rows(rows, flush=flush or box.closing)
         self._first_seen = None
 
     def _waited_enough(self) -> bool:
         box = self._outbox
-        if box.closing or box.flush_to > self._taken:
+        if box.closing or box.flush_to > self._taken_rows:
             return True
         now = clock.monotonic()
         if self._first_seen is None:
@@ -216,58 +265,67 @@ class Sender:
         return now >= self._first_seen + self._limits.linger
 
     def _add_rows(self, rows: list[Row], *, flush: bool) -> None:
-        count = len(rows)
         payload = self._payload(rows)
         if payload is None:
             kept = self._admitted(rows)
-            payload = encode_rows(kept) if kept else None
-            count = len(kept)
-        if payload is None:
-            self._mark(self._window.last, len(rows))
+            self._mark(rows=len(rows) - len(kept))
             self._settle()
+            rows = kept
+            payload = self._payload(rows) if rows else None
+        if payload is None:
+            return
+        if len(payload) > PAYLOAD_BYTES and len(rows) > 1:
+            middle = len(rows) // 2
+            self._add_rows(rows[:middle], flush=flush)
+            self._add_rows(rows[middle:], flush=flush)
             return
         messages = sum(len(row[3]) for row in rows)
         self._outbox.accumulator.measured(len(rows), len(payload), messages)
-        self._add(payload, count, flush=flush, rows=len(rows))
+        self._add(payload, len(rows), flush=flush)
+        self._mark(rows=len(rows))
 
     def _payload(self, rows: list[Row]) -> bytes | None:
         """All rows at once; None when one of them stands in the way."""
         try:
             return encode_rows(rows)
-        except (TypeError, ValueError, AttributeError, OverflowError):
+        except Exception:  # noqa: BLE001 - `str` of a caller's object may raise anything
             return None
 
     def _admitted(self, rows: list[Row]) -> list[Row]:
         kept: list[Row] = []
         for row in rows:
             try:
-                kept.append(admit(row))
+                entry = admit(row)
+                encode_rows([entry])
+                kept.append(entry)
             except EntryError as error:
                 self._refuse(error)
+            except Exception as error:  # noqa: BLE001 - as above; it costs this row only
+                self._refuse(
+                    EntryError("entry", repr(error), "values that have a text")
+                )
         return kept
 
     def _refuse(self, error: EntryError) -> None:
         with self._outbox.accumulator.lock:
             self._outbox.rejected[error.field.split(".")[0]] += 1
-            self._outbox.last_error = str(error)
-        if self._on_error is not None:
-            self._on_error(str(error))
+        self._report(str(error))
 
-    def _add(
-        self, payload: bytes, count: int, *, flush: bool, rows: int | None = None
-    ) -> int:
+    def _add(self, payload: bytes, count: int, *, flush: bool) -> int:
         codec = Codec(0)
         if self._limits.compress:
             payload, codec = compress(payload), Codec.ZSTD
         first = self._window.add(payload, count, codec, flush=flush)
-        self._mark(self._window.last, count if rows is None else rows)
         with self._outbox.accumulator.lock:
             self._outbox.accumulator.held_bytes = self._window.bytes
         return first
 
-    def _mark(self, number: int, rows: int) -> None:
-        self._taken += rows
-        self._marks.append((number, self._taken))
+    def _mark(self, *, rows: int = 0, submitted: int = 0) -> None:
+        """These are settled when all that has a number by now is durable."""
+        self._taken_rows += rows
+        self._taken_submitted += submitted
+        mark = (self._window.last, self._taken_rows, self._taken_submitted)
+        self._marks.append(mark)
 
     def _awaits_hello(self, push: transport.Socket) -> bool:
         """Whether HELLO may still come; its time runs from the connection."""
