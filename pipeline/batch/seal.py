@@ -7,7 +7,7 @@ differences, in byte planes, and decimal fractions become integers: all in numpy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -49,16 +49,18 @@ def seal(batches: Sequence[Batch], level: int) -> bytes:
     decides where a block ends.
     """
     rows = sum(batch.rows for batch in batches)
-    columns = join(batches)
-    names = [column.name.encode() for column in columns]
-    parts = [HEAD.pack(VERSION, len(columns), rows)]
+    directory = []
+    names = []
     stored = []
-    for column, name in zip(columns, names, strict=True):
+    for column in join(batches):  # one at a time: a block's raw columns are megabytes
+        name = column.name.encode()
         codec, data = _compressed(column.data, level)
         sizes = (len(name), column.present, len(column.data), len(data))
-        parts.append(COLUMN.pack(column.kind, codec, *sizes))
+        directory.append(COLUMN.pack(column.kind, codec, *sizes))
+        names.append(name)
         stored.append(data)
-    return b"".join([*parts, *names, *stored])
+    head = HEAD.pack(VERSION, len(directory), rows)
+    return b"".join([head, *directory, *names, *stored])
 
 
 def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
@@ -69,18 +71,18 @@ def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
     return Codec.PLAIN, data
 
 
-def join(batches: Sequence[Batch]) -> list[Encoded]:
+def join(batches: Sequence[Batch]) -> Iterator[Encoded]:
     """The columns of all batches, one after another; NUMBER is left to the block."""
     names = dict.fromkeys(name for batch in batches for name in batch.columns)
     optional = [
         name for name in names if name not in REQUIRED and name not in (SHAPE, NUMBER)
     ]
-    shape = [_join_shapes(batches, optional)] if optional else []
-    return [
-        *(_join_column(name, batches) for name in REQUIRED),
-        *shape,
-        *(_join_column(name, batches) for name in optional),
-    ]
+    for name in REQUIRED:
+        yield _join_column(name, batches)
+    if optional:
+        yield _join_shapes(batches, optional)
+    for name in optional:
+        yield _join_column(name, batches)
 
 
 def _join_column(name: str, batches: Sequence[Batch]) -> Encoded:

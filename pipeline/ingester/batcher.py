@@ -19,9 +19,8 @@ class Policy:
     """The limits of a block and of the waiting; see the `ingest` settings."""
 
     rows: int = BATCH_ROWS
-    bytes: int = 12 << 20
-    unpacked: int = 32 << 20
-    """Bytes after decompression: a frame of 16 MiB may hold 64."""
+    bytes: int = 8 << 20
+    """After decompression: twice that much is in memory, one block being written."""
 
     age: int = 50_000_000
     flush_age: int = 5_000_000
@@ -36,7 +35,6 @@ class Batcher:
     policy: Policy
     rows: int = 0
     bytes: int = 0
-    unpacked: int = 0
     _blocks: list[list[Part]] = field(default_factory=list)
     _block_rows: int = 0
     _block_bytes: int = 0
@@ -45,8 +43,8 @@ class Batcher:
     _names: set[str] = field(default_factory=set)
     _last_cut: int = 0
 
-    def add(self, part: Part, size: int, now: int) -> None:
-        """Add a part of `size` bytes."""
+    def add(self, part: Part, now: int) -> None:
+        """Add a part."""
         if not self._blocks or not self._fits(part):
             self._blocks.append([])
             self._block_rows = self._block_bytes = 0
@@ -56,9 +54,8 @@ class Batcher:
         self._part_rows = part.batch.rows
         self._block_rows += part.batch.rows
         self._block_bytes += part.batch.size
-        self.unpacked += part.batch.size
         self.rows += part.batch.rows
-        self.bytes += size
+        self.bytes += part.batch.size
         self.hasten(now + self.policy.age)
 
     def _fits(self, part: Part) -> bool:
@@ -83,9 +80,7 @@ class Batcher:
     def full(self) -> bool:
         """Whether one more part like the last may be too much."""
         rows = self.rows + self._part_rows
-        if rows > self.policy.rows or self.bytes >= self.policy.bytes:
-            return True
-        return self.unpacked >= self.policy.unpacked
+        return rows > self.policy.rows or self.bytes >= self.policy.bytes
 
     def deadline(self) -> int | None:
         """When the commit is due; None when nothing waits."""
@@ -94,7 +89,7 @@ class Batcher:
     def cut(self, now: int) -> list[list[Part]]:
         """The blocks' parts; nothing waits after it."""
         blocks, self._blocks = self._blocks, []
-        self.rows = self.bytes = self.unpacked = 0
+        self.rows = self.bytes = 0
         self._block_rows = self._block_bytes = self._part_rows = 0
         self._deadline = None
         self._last_cut = now

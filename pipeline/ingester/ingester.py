@@ -11,7 +11,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from pipeline import clock, service, transport
+from pipeline import clock, memory, service, transport
 from pipeline.delivery.stream import Stream
 from pipeline.ingester.batcher import Policy
 from pipeline.ingester.committer import Commit, Committer
@@ -227,6 +227,7 @@ class Ingester:
 
 def run(settings: Settings) -> None:
     """The ingester's process: until SIGTERM or SIGINT."""
+    memory.return_large_blocks()
     stop = service.stop_on_signals()
     ingester = Ingester(settings)
     service.announce_ready("ingester", f"{settings.ingest.endpoint}")

@@ -189,7 +189,7 @@ class Intake:
     def _keep(self, part: Part, size: int, now: int) -> None:
         self.counters["entries"] += part.batch.rows
         self.counters["bytes"] += size
-        self.batcher.add(part, size, now)
+        self.batcher.add(part, now)
 
     def _reject(
         self, rejected: Sequence[Rejected], producer: bytes | None, now: int

@@ -30,6 +30,9 @@ from pipeline.wire.frame import (
 PUBLISHED_BYTES: Final = 1 << 20
 """A larger batch is counted, not published: a stalled subscriber holds 32 of them."""
 
+_WISHES: Final = frozenset({b"\x00", b"\x01"})
+"""Unsubscribe and subscribe; anything else is a message that somebody made up."""
+
 _OPEN_TOPICS: Final = frozenset({SUMMARY_TOPIC, BATCH_TOPIC, STATUS_TOPIC})
 _ACKNOWLEDGE_BYTES: Final = len(ACKNOWLEDGE_TOPIC) + PRODUCER_BYTES
 
@@ -49,7 +52,8 @@ class Publisher:
         while (frames := transport.receive(self.socket)) is not None:
             wish, topic = frames[0][:1], frames[0][1:]
             producer = self._producer(topic)
-            if producer is None and topic not in _OPEN_TOPICS:
+            known = wish in _WISHES and (producer is not None or topic in _OPEN_TOPICS)
+            if not known:
                 self.counters["subscriptions_refused"] += 1
                 continue
             subscribes = wish == b"\x01"

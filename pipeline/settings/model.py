@@ -101,10 +101,10 @@ class CollectorLimits:
         16 << 20, "Most that waits in memory, in bytes.", minimum=64 << 10
     )
     batch_rows: int = setting(
-        1000, "Entries of one batch.", minimum=1, maximum=limits.BATCH_ROWS
+        2000, "Entries of one batch.", minimum=1, maximum=limits.BATCH_ROWS
     )
     batch_bytes: int = setting(
-        256 << 10,
+        512 << 10,
         "Bytes of one batch.",
         minimum=1 << 10,
         maximum=limits.FRAME_BYTES,

@@ -29,8 +29,8 @@ def test_a_commit_is_due_an_age_after_the_first_part() -> None:
     """Later parts don't put it off."""
     batcher = Batcher(Policy())
 
-    batcher.add(ONE, 1, now=100 * MS)
-    batcher.add(ONE, 1, now=130 * MS)
+    batcher.add(ONE, now=100 * MS)
+    batcher.add(ONE, now=130 * MS)
 
     assert batcher.deadline() == 150 * MS
 
@@ -38,7 +38,7 @@ def test_a_commit_is_due_an_age_after_the_first_part() -> None:
 def test_a_flush_shortens_the_wait() -> None:
     """To 5 ms; a second one doesn't put it off."""
     batcher = Batcher(Policy())
-    batcher.add(ONE, 1, now=100 * MS)
+    batcher.add(ONE, now=100 * MS)
 
     batcher.flush(100 * MS)
     batcher.flush(103 * MS)
@@ -49,10 +49,10 @@ def test_a_flush_shortens_the_wait() -> None:
 def test_flushes_make_at_most_100_commits_a_second() -> None:
     """The next one waits for 10 ms after the last."""
     batcher = Batcher(Policy())
-    batcher.add(ONE, 1, now=100 * MS)
+    batcher.add(ONE, now=100 * MS)
     batcher.cut(100 * MS)
 
-    batcher.add(ONE, 1, now=101 * MS)
+    batcher.add(ONE, now=101 * MS)
     batcher.flush(101 * MS)
 
     assert batcher.deadline() == 110 * MS
@@ -61,24 +61,23 @@ def test_flushes_make_at_most_100_commits_a_second() -> None:
 def test_a_cut_takes_everything() -> None:
     """Nothing waits after it."""
     batcher = Batcher(Policy())
-    batcher.add(ONE, 1, now=0)
+    batcher.add(ONE, now=0)
 
     assert batcher.cut(1) == [[ONE]]
     assert (batcher.deadline(), batcher.rows, batcher.cut(2)) == (None, 0, [])
 
 
 def test_it_is_full_by_rows_or_bytes() -> None:
-    """Rows of one more part like the last, bytes received, bytes unpacked."""
+    """Rows of one more part like the last, or bytes of those that are here."""
     many = part([entry()] * 400)
-    for policy, size, rounds in [
-        (Policy(rows=1000), 1, 2),
-        (Policy(bytes=3000), 1000, 3),
-        (Policy(unpacked=2 * many.batch.size), 1, 2),
+    for policy, rounds in [
+        (Policy(rows=1000), 2),
+        (Policy(bytes=2 * many.batch.size), 2),
     ]:
         batcher = Batcher(policy)
         for _ in range(rounds):
             assert not batcher.full()
-            batcher.add(many, size, now=0)
+            batcher.add(many, now=0)
         assert batcher.full()
 
 
@@ -88,7 +87,7 @@ def test_a_block_ends_where_rows_would_not_fit() -> None:
     half = part([entry()] * (BATCH_ROWS // 2 + 1))
 
     for _ in range(3):
-        batcher.add(half, 1, now=0)
+        batcher.add(half, now=0)
 
     assert batcher.cut(1) == [[half], [half], [half]]
 
@@ -102,7 +101,7 @@ def test_a_block_ends_where_columns_would_not_fit() -> None:
     ]
 
     for each in [*keys, keys[-1]]:
-        batcher.add(each, 1, now=0)
+        batcher.add(each, now=0)
 
     assert batcher.cut(1) == [keys[:-1], keys[-1:] * 2]
 
@@ -114,6 +113,6 @@ def test_a_block_ends_where_bytes_would_not_fit() -> None:
     assert 2 * large.batch.size < PAYLOAD_BYTES < 3 * large.batch.size
 
     for _ in range(3):
-        batcher.add(large, 1, now=0)
+        batcher.add(large, now=0)
 
     assert batcher.cut(1) == [[large, large], [large]]
