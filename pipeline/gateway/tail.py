@@ -176,21 +176,25 @@ class Hub:
 
     async def _catch_up(self, group: _Group) -> None:
         group.is_behind = True
-        while group.is_behind and group.clients:
-            group.is_behind = False
-            request = msgspec.structs.replace(
-                group.request, after_block=group.last_block
-            )
-            try:
-                answer = await self._ask(request)
-            except RpcError:
-                # no worker for the moment: the entries are stored and stay asked for
-                group.is_behind = True
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._deliver(group, answer)
-        group.is_asking = False
+        try:
+            while group.is_behind and group.clients:
+                group.is_behind = False
+                await self._ask_for(group)
+        finally:
+            group.is_asking = False
         self._merge(group)
+
+    async def _ask_for(self, group: _Group) -> None:
+        """Bring a group to the newest block, or leave it behind."""
+        request = msgspec.structs.replace(group.request, after_block=group.last_block)
+        try:
+            answer = await self._ask(request)
+        except RpcError:
+            # no worker for the moment: the entries are stored and stay asked for
+            group.is_behind = True
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            self._deliver(group, answer)
 
     def _deliver(self, group: _Group, answer: TailReply) -> None:
         logs = [bytes(log) for log in answer.logs]

@@ -13,6 +13,7 @@ import pytest
 
 from tests.end_to_end.running import running
 
+TIME_LIMIT = -32002
 BUSY = -32003
 WORKER_LOST = -32005
 
@@ -100,6 +101,20 @@ def test_a_client_that_goes_away_cancels_its_question(own):
     workers = own.result("health")["workers"]
     assert workers["waiting"] == 0
     assert workers["counters"]["cancelled"] > 0
+
+
+def test_a_question_that_takes_too_long_is_ended():
+    """With the code of the time limit; the worker goes on."""
+    with running(query__timeout_seconds=0.001) as pipeline:
+        rows = [{"source": "s", "message": f"m{n}"} for n in range(5_000)]
+        pipeline.result("log_batch", logs=rows)
+        text = " OR ".join(f'"no such {n}"' for n in range(200))
+        before = pipeline.result("health")["workers"]["pids"]
+        error = pipeline.error("query", q=text)
+
+        assert error["code"] == TIME_LIMIT
+        assert error["data"]
+        assert pipeline.result("health")["workers"]["pids"] == before
 
 
 def test_a_stop_finishes_what_was_begun(own):

@@ -9,8 +9,6 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from pipeline.gateway.methods.entries import StoredEntry
-
 
 class SubscribeResult(Struct):
     """The number that notifications of this subscription carry."""
@@ -31,14 +29,3 @@ class UnsubscribeResult(Struct):
     """Whether there was such a subscription."""
 
     ended: bool
-
-
-class EntriesParams(Struct):
-    """What the notification `entries` carries."""
-
-    subscription: int
-    logs: list[StoredEntry]
-    last_block: int
-    missed: Annotated[
-        int, Meta(description="Entries left out because this client is too slow.")
-    ]
