@@ -81,16 +81,16 @@ class _Surface:
         return _json({"ready": not reasons, "reasons": reasons}, status)
 
     async def rpc(self, request: web.Request) -> web.Response:
-        if "Content-Type" in request.headers:
-            if request.content_type not in JSON_TYPES:
-                return _refusal(415, f"content type {request.content_type}", JSON)
-        elif _is_foreign(request):
-            return _refusal(415, "no content type, from another site", JSON)
+        refusal = _maybe_refuse(request)
+        if refusal is not None:
+            return refusal
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             limit = f"at most {self._body_max:,} bytes"
             return _refusal(413, "a body that is too big", limit)
+        except web.RequestPayloadError as error:
+            return _refusal(400, str(error), "a whole HTTP body")
         reply = await self._backend.dispatcher.answer(body)
         if reply is None:
             return web.Response(status=204)
@@ -141,6 +141,20 @@ async def _plain_headers(request: web.Request, handler: Handler) -> web.StreamRe
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
     return response
+
+
+def _maybe_refuse(request: web.Request) -> web.Response | None:
+    """A refusal by the headers of a call, or None."""
+    if "Content-Type" in request.headers:
+        if request.content_type not in JSON_TYPES:
+            return _refusal(415, f"content type {request.content_type}", JSON)
+    elif _is_foreign(request):
+        return _refusal(415, "no content type, from another site", JSON)
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        expected = "a plain body; log_batch takes compressed entries"
+        return _refusal(415, f"content encoding {encoding[:32]}", expected)
+    return None
 
 
 def _is_foreign(request: web.Request) -> bool:

@@ -188,6 +188,8 @@ async def serve(settings: Settings, stop: service.StopSignal) -> None:
     runner = web.AppRunner(
         app,
         access_log=None,
+        # aiohttp would inflate 64 KiB to 64 MiB before it looks at the limit
+        auto_decompress=False,
         # a client that goes away cancels its questions
         handler_cancellation=True,
         shutdown_timeout=DRAIN_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -31,6 +32,23 @@ def test_what_a_browser_sends_unasked_is_refused(pipeline, headers, status):
 
     assert got == status
     assert ("error" in json.loads(body)) == (status != 200)
+
+
+def test_an_encoded_body_is_refused_before_it_is_inflated(pipeline):
+    """400 MB out of 400 KB; `log_batch` has its own, bounded way."""
+    headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}
+    status, _, body = pipeline.request("POST", "/rpc", gzip.compress(CALL), headers)
+
+    assert (status, json.loads(body)["error"]["code"]) == (415, -32600)
+
+
+def test_a_broken_body_is_an_error_of_the_client(pipeline):
+    """Not of the gateway, and without a traceback."""
+    headers = {"Content-Type": JSON, "Transfer-Encoding": "chunked"}
+    status, _, body = pipeline.request("POST", "/rpc", b"no chunk\r\n", headers)
+
+    assert status == 400
+    assert b"Traceback" not in body
 
 
 @pytest.mark.parametrize(
