@@ -59,6 +59,8 @@ class SqliteRows:
 
     def ingest(self) -> Load:
         """Insert list by list; reading the prepared lists is not timed."""
+        for old in self._path.parent.glob(f"{self._path.name}*"):
+            old.unlink()
         connection = self.connection
         connection.executescript(self.table)
         watch, settle, rows = Stopwatch(), Stopwatch(), 0
