@@ -178,6 +178,8 @@ class Message(Filter):
         """Those with such a message."""
         column = view.column(MESSAGE)
         assert column is not None
+        if self._needle is not None and not self._needle.may_be_in(column.data):
+            return np.zeros(view.rows, np.bool_)
         return match_text(column, self._needle, among)
 
 
@@ -198,6 +200,8 @@ class Anywhere(Filter):
         for name in view.text_columns(among):
             column = view.column(name)
             assert column is not None
+            if not self._may_be_in(column):
+                continue
             if everywhere:
                 found = self._values(name, column, np.ones(column.count, np.bool_))
             else:
@@ -205,6 +209,11 @@ class Anywhere(Filter):
             if found.any():
                 mask |= view.spread(name, found)
         return mask
+
+    def _may_be_in(self, column: Column) -> bool:
+        if column.kind == Kind.BYTES16:
+            return self._raw is not None
+        return self._needle.may_be_in(column.data)
 
     def _values(self, name: str, column: Column, among: Mask) -> Mask:
         if column.kind == Kind.BYTES16:
