@@ -1,0 +1,147 @@
+"""Bytes as version 1 wrote them: today's code writes and reads the same.
+
+A file is written once (`regenerate.py`); a change that fails here needs a new version.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.batch.check import check
+from pipeline.batch.decode import parse
+from pipeline.batch.layout import Codec, Kind
+from pipeline.compression import decompress
+from pipeline.limits import BLOCK_COLUMNS, PAYLOAD_BYTES
+from pipeline.store.block import parse_counts, parse_runs
+from pipeline.wire.codec import decode_batch, decode_plain
+from pipeline.wire.frame import crc_matches, parse_acknowledgement, parse_header
+from tests.batch.test_batch import everything, same
+from tests.golden.samples import (
+    ENTRIES,
+    HEADER,
+    LATER,
+    NUMBERS,
+    OTHER,
+    PRODUCER,
+    REPLY,
+    START,
+    files,
+    golden,
+)
+
+COMPRESSED = {"payload_zstd", "sealed_zstd", "counts", "runs"}
+"""zstd's bytes differ from release to release: these are only read."""
+
+
+@pytest.mark.parametrize("name", sorted(files().keys() - COMPRESSED))
+def test_todays_code_writes_these_bytes(name: str) -> None:
+    """To the last one."""
+    assert files()[name].hex() == golden(name).hex()
+
+
+def test_header_and_payload_are_read() -> None:
+    """Every field of the header, every entry of the payload."""
+    head, payload = golden("header"), golden("payload")
+
+    header = parse_header(head)
+
+    assert crc_matches(head, payload)
+    assert header._replace(crc=0) == HEADER
+    decoded = decode_batch(header, payload, 0)
+    assert decoded.batch is not None
+    assert same(list(ENTRIES), everything(decoded.batch))
+    assert decoded.offsets is None
+
+
+def test_the_payload_has_every_kind() -> None:
+    """So that none of them changes unseen."""
+    columns = parse(golden("payload")).columns.values()
+
+    assert {column.kind for column in columns} == set(Kind)
+
+
+def test_numbers_of_rows_are_read() -> None:
+    """Offsets from the sequence."""
+    header = HEADER._replace(rows=2, span=6)
+
+    decoded = decode_batch(header, golden("payload_numbers"), 0)
+
+    assert decoded.batch is not None
+    assert decoded.offsets is not None
+    assert tuple(decoded.offsets) == NUMBERS
+    assert same(list(LATER), everything(decoded.batch))
+
+
+def test_a_compressed_payload_is_read() -> None:
+    """Whatever release of zstd wrote it."""
+    assert decompress(golden("payload_zstd"), PAYLOAD_BYTES) == golden("payload")
+
+
+def test_an_acknowledgement_is_read() -> None:
+    """Every field."""
+    assert parse_acknowledgement(golden("acknowledgement")) == REPLY
+
+
+def test_plain_messages_are_read() -> None:
+    """One map, and an array with one that is rejected."""
+    (one,) = decode_plain(golden("plain_map"), 9).entries
+    assert one == (9, "web", 13, "héllo", {"n": 1}, [], None)
+
+    rows = decode_plain(golden("plain_array"), 9)
+    assert rows.entries == [one, one._replace(timestamp=1_500_000_000)]
+    assert [found.place for found in rows.rejected] == [1]
+
+
+def test_a_sealed_block_is_read() -> None:
+    """Its columns are narrow, differences, decimals, and joined kinds."""
+    block = parse(golden("sealed"), BLOCK_COLUMNS)
+
+    check(block)
+
+    assert same([*ENTRIES, *LATER], everything(block))
+    kinds = {name: column.kind for name, column in block.columns.items()}
+    assert kinds["metadata.int"] == Kind.PACKED
+    assert kinds["trace_id"] == Kind.TEXT
+    assert {column.codec for column in block.columns.values()} == {Codec.PLAIN}
+
+
+def test_a_compressed_block_is_read() -> None:
+    """Column by column."""
+    block = parse(golden("sealed_zstd"), BLOCK_COLUMNS)
+
+    check(block)
+
+    assert same(list(ENTRIES * 30), everything(block))
+    assert Codec.ZSTD in {column.codec for column in block.columns.values()}
+
+
+def test_counts_are_read() -> None:
+    """Cells of (minute, source, level)."""
+    counts = parse_counts(golden("counts"))
+
+    assert counts.sources == ["web", "api", "a\nb\\"]
+    assert counts.minutes is not None
+    minute, last = START // 60_000_000_000, ((1 << 63) - 1) // 60_000_000_000
+    cells = zip(
+        counts.minutes, counts.source_codes, counts.levels, counts.counts, strict=True
+    )
+    assert sorted(tuple(map(int, cell)) for cell in cells) == [
+        (-1, 0, 24, 2),
+        (minute, 0, 1, 1),
+        (minute, 0, 9, 1),
+        (minute, 0, 17, 1),
+        (minute, 1, 13, 1),
+        (last, 2, 5, 2),
+    ]
+
+
+def test_runs_are_read() -> None:
+    """Two batches that go on are one run."""
+    runs = parse_runs(golden("runs"))
+
+    assert runs.producers == [PRODUCER, OTHER]
+    assert np.stack([runs.codes, runs.firsts, runs.rows]).T.tolist() == [
+        [0, 1001, 4],
+        [1, 7, 4],
+    ]
