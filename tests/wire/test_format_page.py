@@ -20,7 +20,6 @@ import pipeline
 from pipeline import limits
 from pipeline.batch import layout
 from pipeline.batch.decode import COLUMNS_MAX
-from pipeline.compression import WINDOW_LOG_MAX
 from pipeline.ingester import intake, publisher
 from pipeline.level import Level
 from pipeline.store.writer import DEAD_LETTERS_MAX
@@ -122,7 +121,6 @@ def test_bits_have_their_names(bits: type[IntFlag]) -> None:
         f"| `{frame.STATUS_TOPIC.decode()}` |",
         f"at most {COLUMNS_MAX} columns",
         f"{codec._ITEMS_MAX:,} elements",
-        f"window at most {(1 << WINDOW_LOG_MAX) >> 20} MiB",
         f"sequence + span - 1 < 2^{limits.NUMBER_MAX.bit_length() - 1}",
         f"At most {limits.PLAIN_BYTES >> 20} MiB before compression",
         f"{intake._NAME_BYTES} bytes",
