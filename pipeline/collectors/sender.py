@@ -287,9 +287,11 @@ class Sender:
     def _payload(self, rows: list[Row]) -> bytes | None:
         """All rows at once; None when one of them stands in the way."""
         try:
-            return encode_rows(rows)
+            payload = encode_rows(rows)
         except Exception:  # noqa: BLE001 - `str` of a caller's object may raise anything
             return None
+        # Many values, each within its limit: `admit` says what is too much.
+        return None if len(rows) == 1 and len(payload) > PAYLOAD_BYTES else payload
 
     def _admitted(self, rows: list[Row]) -> list[Row]:
         kept: list[Row] = []

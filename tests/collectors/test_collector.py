@@ -201,12 +201,13 @@ def test_what_can_not_be_stored_costs_only_itself(
     log.log("INFO", "odd", {"x": Odd()})
     log.log("INFO", "deep", {"x": deep})
     log.log("INFO", "tag", tags=["t" * 257])
+    log.log("INFO", "much", {f"k{key}": "x" * 200_000 for key in range(100)})
     log.log("INFO", "last")
 
     assert not log.flush(10)
 
     stats = log.stats()
-    assert stats["rejected"] == {"message": 1, "entry": 1, "metadata": 1, "tags": 1}
+    assert stats["rejected"] == {"message": 1, "entry": 1, "metadata": 2, "tags": 1}
     assert [row.message for row in ingester.entries(log.source)] == ["first", "last"]
     assert "1,048,577 bytes" in errors[0]
     assert stats["last_error"] == errors[-1]

@@ -119,7 +119,7 @@ def test_bits_have_their_names(bits: type[IntFlag]) -> None:
         f"| `{frame.SUMMARY_TOPIC.decode()}` |",
         f"| `{frame.BATCH_TOPIC.decode()}` | each block up to 1 MiB |",
         f"| `{frame.STATUS_TOPIC.decode()}` |",
-        f"at most {COLUMNS_MAX} columns",
+        f"A payload has at most {COLUMNS_MAX} columns",
         f"{codec._ITEMS_MAX:,} elements",
         f"sequence + span - 1 < 2^{limits.NUMBER_MAX.bit_length() - 1}",
         f"At most {limits.PLAIN_BYTES >> 20} MiB before compression",
