@@ -9,7 +9,6 @@ Measured (`bench/encode.py`, 1,000 rows a batch): about 2 us of CPU an entry.
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,8 +16,6 @@ from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
-
-import msgpack
 
 from pipeline.batch.layout import (
     COLUMN,
@@ -39,13 +36,13 @@ from pipeline.batch.layout import (
     Kind,
     Numbers,
 )
+from pipeline.batch.pack import pack
 from pipeline.limits import (
     BATCH_COLUMNS,
     MESSAGE_BYTES,
     METADATA_BYTES,
     METADATA_KEY_BYTES,
     METADATA_KEYS,
-    NESTING,
     SOURCE_BYTES,
     TAG_BYTES,
     TRACE_ID_BYTES,
@@ -71,39 +68,6 @@ class Encoded(NamedTuple):
     kind: Kind
     present: int
     data: bytes
-
-
-def _unpackable(value: object) -> str:
-    """What msgpack has no form for (dates, decimals, huge integers) is kept as text."""
-    return str(value)
-
-
-class _Packers(threading.local):
-    """A Packer for each thread: `str` of an object may be Python code, during which
-    another thread would go on in the same buffer."""
-
-    def __init__(self) -> None:
-        self.packer = msgpack.Packer(
-            default=_unpackable, unicode_errors="backslashreplace"
-        )
-
-
-_packers: Final = _Packers()
-
-
-def pack(value: object) -> bytes:
-    """One msgpack object; a value that msgpack can't hold becomes text.
-
-    Raises ValueError when it is nested too deep.
-    """
-    if type(value) is dict or type(value) is list:
-        _check_depth(value, NESTING)
-    packer = _packers.packer
-    try:
-        return packer.pack(value)  # type: ignore[no-any-return]
-    except (OverflowError, ValueError):
-        packer.reset()
-        return packer.pack(str(value))  # type: ignore[no-any-return]
 
 
 def encode_rows(rows: Sequence[Row], numbers: Sequence[int] | None = None) -> bytes:
@@ -373,19 +337,6 @@ def _check_keys(shapes: Iterable[tuple[str, ...]], names: Iterable[str]) -> None
     for name in names:
         if len(name) * 4 > METADATA_KEY_BYTES < len(name.encode()):
             raise ValueError(f"a metadata key has more than {METADATA_KEY_BYTES} bytes")
-
-
-def _check_depth(value: object, depth: int) -> None:
-    if depth == 0:
-        raise ValueError(f"a value is nested deeper than {NESTING}")
-    items: Iterable[object] = ()
-    if type(value) is dict:
-        items = value.values()
-    elif type(value) is list or type(value) is tuple:
-        items = value
-    for item in items:
-        if type(item) in (dict, list, tuple):
-            _check_depth(item, depth - 1)
 
 
 def _code_width(distinct: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from pipeline.batch.decode import Batch, Column
-from pipeline.batch.encode import Encoded, pack
+from pipeline.batch.encode import Encoded
 from pipeline.batch.layout import (
     COLUMN,
     DICT_HEAD,
@@ -27,6 +27,7 @@ from pipeline.batch.layout import (
     Kind,
     Numbers,
 )
+from pipeline.batch.pack import pack
 from pipeline.batch.read import Ints, slices
 from pipeline.compression import compress
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipeline.batch.encode import pack
+from pipeline.batch.pack import pack
 from pipeline.delivery.stream import Stream, Streams, Verdict
 from pipeline.entry import Entry
 from pipeline.errors import FrameError

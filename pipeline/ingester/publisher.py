@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline import transport
-from pipeline.batch.encode import pack
+from pipeline.batch.pack import pack
 from pipeline.delivery.stream import Stream
 from pipeline.store.block import Sealed
 from pipeline.wire.frame import (

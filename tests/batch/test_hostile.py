@@ -8,11 +8,11 @@ import msgpack
 import numpy as np
 import pytest
 
-from pipeline.batch import encode
 from pipeline.batch.check import check
 from pipeline.batch.decode import parse
 from pipeline.batch.encode import Encoded, assemble, encode_rows
 from pipeline.batch.layout import DICT_HEAD, Kind
+from pipeline.batch.pack import pack
 from pipeline.batch.seal import seal
 from pipeline.entry import Entry
 from pipeline.errors import FrameError
@@ -123,7 +123,7 @@ def test_threads_do_not_share_a_packers_buffer() -> None:
     def pack_many() -> None:
         for _ in range(1000):
             value = uuid.uuid4()
-            found = encode.pack([1, value])
+            found = pack([1, value])
             if found != msgpack.packb([1, str(value)]):
                 wrong.append(found)
 

@@ -9,6 +9,7 @@ from pipeline.delivery.window import (
     WINDOW_ROWS,
     Window,
 )
+from pipeline.limits import BATCH_ROWS
 from pipeline.wire.frame import (
     Acknowledgement,
     Flag,
@@ -152,11 +153,13 @@ def test_a_new_boot_rewinds_even_without_hello() -> None:
 
 
 def test_rows_in_flight_are_bounded() -> None:
-    """A full block."""
-    made = window(WINDOW_ROWS - 1, 1, 1)
-    assert sequences(made) == [1, WINDOW_ROWS]
+    """Whole blocks."""
+    blocks = WINDOW_ROWS // BATCH_ROWS
+    made = window(*[BATCH_ROWS] * (blocks - 1), BATCH_ROWS - 1, 1, 1)
+    assert len(sequences(made)) == blocks + 1
 
     made.acknowledge(reply(WINDOW_ROWS), 1)
+
     assert sequences(made) == [WINDOW_ROWS + 1]
 
 
@@ -168,9 +171,11 @@ def test_bytes_in_flight_are_bounded() -> None:
 
 def test_the_batch_that_fills_the_window_asks_for_a_commit() -> None:
     """Otherwise both sides would wait for the ingester's 50 ms."""
-    flags = [h.flags for h in sent(window(*[WINDOW_ROWS // 4] * 5))]
+    quarters = WINDOW_ROWS // (BATCH_ROWS // 4)
 
-    assert flags == [0, 0, 0, Flag.FLUSH]
+    flags = [h.flags for h in sent(window(*[BATCH_ROWS // 4] * (quarters + 1)))]
+
+    assert flags == [0] * (quarters - 1) + [Flag.FLUSH]
 
 
 def test_flush_and_fin_stand_on_the_batches_that_need_them() -> None:
