@@ -196,11 +196,11 @@ def _values_by_key(
     looked for in the others' rows.
     """
     owners = Counter(chain.from_iterable(shapes))
-    alone = {key for key in shapes if any(owners[name] == 1 for name in key)}
+    alone = [key for key in shapes if any(owners[name] == 1 for name in key)]
     groups: dict[tuple[str, ...], list[Any]] = {key: [] for key in alone}
-    if alone:
+    if groups:
         for key, fields in zip(keys, metadata, strict=True):
-            if key in alone:
+            if key in groups:
                 groups[key].append(fields)
     for key, members in groups.items():
         for name in key:

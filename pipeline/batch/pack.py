@@ -1,4 +1,4 @@
-"""One value as msgpack: what a PACKED column holds; standard library and msgpack only."""
+"""One value as msgpack: what a PACKED column holds. Runs in every service."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import encode
+from pipeline.batch import encode, pack
 from pipeline.batch.check import check
 from pipeline.batch.decode import Batch, parse
 from pipeline.batch.encode import encode_rows
@@ -194,8 +194,9 @@ def lawless(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder that knows no limits, as a sender of another make may be."""
     for name in ("MESSAGE_BYTES", "SOURCE_BYTES", "TAG_BYTES", "TRACE_ID_BYTES"):
         monkeypatch.setattr(encode, name, 1 << 30)
-    for name in ("METADATA_BYTES", "TAGS_MAX", "NESTING"):
+    for name in ("METADATA_BYTES", "TAGS_MAX"):
         monkeypatch.setattr(encode, name, 1 << 30)
+    monkeypatch.setattr(pack, "NESTING", 1 << 30)
     monkeypatch.setattr(encode._text, "__defaults__", (1 << 30,))
 
 
