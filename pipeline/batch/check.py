@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.batch.decode import Batch, Column
+from pipeline.batch.column import Column
+from pipeline.batch.decode import Batch
 from pipeline.batch.layout import (
     LEVEL,
     MESSAGE,

@@ -51,12 +51,16 @@ from pipeline.limits import TAGS as TAGS_MAX
 
 Row = tuple[int, str, int, str, dict[str, Any] | None, Sequence[str] | None, str | None]
 Data = tuple[Kind, bytes]
+Compress = Callable[[bytes], bytes]
 
 _WIDTHS: Final = ((1, "B", 1 << 8), (2, "H", 1 << 16), (4, "I", 1 << 32))
 _DICT_SHARE: Final = 3
 """A text column is a DICT when its distinct values are at most a third of all."""
 
 _PLAIN: Final = bytes([Numbers.PLAIN])
+_COMPRESS_FROM: Final = 64
+"""Bytes: below, zstd's own header eats the gain."""
+
 _SAMPLE: Final = 64
 """Values looked at first: mostly distinct ones are not worth a dictionary."""
 
@@ -70,8 +74,14 @@ class Encoded(NamedTuple):
     data: bytes
 
 
-def encode_rows(rows: Sequence[Row], numbers: Sequence[int] | None = None) -> bytes:
-    """A payload of all rows, uncompressed; `numbers` are offsets from the sequence.
+def encode_rows(
+    rows: Sequence[Row],
+    numbers: Sequence[int] | None = None,
+    compress: Compress | None = None,
+) -> bytes:
+    """A payload of all rows; `numbers` are offsets from the sequence.
+
+    With `compress` each column that is worth it becomes one zstd frame.
 
     Raises TypeError or AttributeError when a field is not of its type, and ValueError
     when it is beyond a limit or has a lone surrogate; the caller then looks at the rows
@@ -88,27 +98,40 @@ def encode_rows(rows: Sequence[Row], numbers: Sequence[int] | None = None) -> by
         columns.append(Encoded(NUMBER, *_sized(numbers, _integers(numbers))))
     if any(metadata) or any(tags) or any(traces):
         columns += _optional(metadata, tags, traces, len(columns))
-    return assemble(columns, len(rows))
+    return assemble(columns, len(rows), compress)
 
 
-def assemble(columns: Sequence[Encoded], rows: int) -> bytes:
-    """Frame plain columns as a payload."""
-    names = [column.name.encode() for column in columns]
-    parts = [HEAD.pack(VERSION, len(columns), rows)]
-    parts += [
-        COLUMN.pack(
-            column.kind,
-            Codec.PLAIN,
-            len(name),
-            column.present,
-            len(column.data),
-            len(column.data),
-        )
-        for column, name in zip(columns, names, strict=True)
-    ]
-    parts += names
-    parts += [column.data for column in columns]
-    return b"".join(parts)
+def assemble(
+    columns: Iterable[Encoded], rows: int, compress: Compress | None = None
+) -> bytes:
+    """Frame columns as a payload, one at a time: they may be megabytes."""
+    directory = []
+    names = []
+    stored = []
+    for column in columns:
+        name = column.name.encode()
+        codec, data = _stored(column.data, compress)
+        sizes = (len(name), column.present, len(column.data), len(data))
+        directory.append(COLUMN.pack(column.kind, codec, *sizes))
+        names.append(name)
+        stored.append(data)
+    head = HEAD.pack(VERSION, len(directory), rows)
+    return b"".join([head, *directory, *names, *stored])
+
+
+def unpacked_bytes(payload: bytes) -> int:
+    """Bytes of a payload's columns after decompression, from its directory."""
+    _, count, _ = HEAD.unpack_from(payload)
+    end = HEAD.size + count * COLUMN.size
+    return sum(raw for *_, raw, _ in COLUMN.iter_unpack(payload[HEAD.size : end]))
+
+
+def _stored(data: bytes, compress: Compress | None) -> tuple[Codec, bytes]:
+    if compress is not None and len(data) >= _COMPRESS_FROM:
+        smaller = compress(data)
+        if len(smaller) < len(data):
+            return Codec.ZSTD, smaller
+    return Codec.PLAIN, data
 
 
 def _sized(values: Sequence[object], data: Data) -> tuple[Kind, int, bytes]:

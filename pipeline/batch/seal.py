@@ -8,33 +8,28 @@ differences, in byte planes, and decimal fractions become integers: all in numpy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
-from pipeline.batch.decode import Batch, Column
-from pipeline.batch.encode import Encoded
+from pipeline.batch.column import Column
+from pipeline.batch.decode import Batch
+from pipeline.batch.encode import Encoded, assemble
 from pipeline.batch.layout import (
-    COLUMN,
     DICT_HEAD,
-    HEAD,
     NARROW_HEAD,
     NUMBER,
     REQUIRED,
     SHAPE,
-    VERSION,
-    Codec,
     Kind,
     Numbers,
 )
 from pipeline.batch.pack import pack
-from pipeline.batch.read import Ints, slices
+from pipeline.batch.read import Ints, bad, slices
 from pipeline.compression import compress
 
 _UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
-_COMPRESS_FROM: Final = 64
-"""Bytes: below, zstd's own header eats the gain."""
-
 _GROWTH: Final = 4
 """A dictionary beside text columns is written out unless that takes this many times the
 bytes: 1,000 rows of one text of 256 KiB must not become 256 MiB."""
@@ -50,26 +45,7 @@ def seal(batches: Sequence[Batch], level: int) -> bytes:
     decides where a block ends.
     """
     rows = sum(batch.rows for batch in batches)
-    directory = []
-    names = []
-    stored = []
-    for column in join(batches):  # one at a time: a block's raw columns are megabytes
-        name = column.name.encode()
-        codec, data = _compressed(column.data, level)
-        sizes = (len(name), column.present, len(column.data), len(data))
-        directory.append(COLUMN.pack(column.kind, codec, *sizes))
-        names.append(name)
-        stored.append(data)
-    head = HEAD.pack(VERSION, len(directory), rows)
-    return b"".join([head, *directory, *names, *stored])
-
-
-def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
-    if len(data) >= _COMPRESS_FROM:
-        smaller = compress(data, level)
-        if len(smaller) < len(data):
-            return Codec.ZSTD, smaller
-    return Codec.PLAIN, data
+    return assemble(join(batches), rows, partial(compress, level=level))
 
 
 def join(batches: Sequence[Batch]) -> Iterator[Encoded]:
@@ -79,15 +55,20 @@ def join(batches: Sequence[Batch]) -> Iterator[Encoded]:
         name for name in names if name not in REQUIRED and name not in (SHAPE, NUMBER)
     ]
     for name in REQUIRED:
-        yield _join_column(name, batches)
+        yield join_column(name, columns_of(name, batches))
     if optional:
-        yield _join_shapes(batches, optional)
+        yield join_shapes(batches, optional)
     for name in optional:
-        yield _join_column(name, batches)
+        yield join_column(name, columns_of(name, batches))
 
 
-def _join_column(name: str, batches: Sequence[Batch]) -> Encoded:
-    columns = [batch.columns[name] for batch in batches if name in batch.columns]
+def columns_of(name: str, batches: Sequence[Batch]) -> list[Column]:
+    """The columns of that name."""
+    return [batch.columns[name] for batch in batches if name in batch.columns]
+
+
+def join_column(name: str, columns: Sequence[Column]) -> Encoded:
+    """One column of the values of all, in their order."""
     present = sum(column.count for column in columns)
     kinds = {column.kind for column in columns}
     if kinds == {Kind.DICT, Kind.TEXT}:
@@ -178,7 +159,8 @@ def _dictionary(codes: Any, kind: int, distinct: int) -> bytes:
     return head + numbers
 
 
-def _join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
+def join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
+    """The shapes of all rows, over REQUIRED, SHAPE and the optional columns."""
     place = {name: len(REQUIRED) + 1 + index for index, name in enumerate(optional)}
     codes: dict[bytes, int] = {}
     parts = []
@@ -189,6 +171,8 @@ def _join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
             parts.append(np.full(batch.rows, table[0], np.uint16))
             continue
         new = np.array([place.get(name, 0) for name in batch.columns], "<u2")
+        if any(len(each) and int(each.max()) >= len(new) for each in shape.dictionary):
+            raise bad("a shape's columns must exist")
         shapes = [np.sort(new[members]).tobytes() for members in shape.dictionary]
         table = [codes.setdefault(members, len(codes)) for members in shapes]
         parts.append(np.array(table, np.uint16)[shape.codes])

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 from pipeline import clock
-from pipeline.batch.encode import Row, encode_rows
+from pipeline.batch.encode import Row, encode_rows, unpacked_bytes
 from pipeline.collectors.accumulator import Accumulator
 from pipeline.collectors.sender import (
     PAYLOAD_BYTES,
@@ -31,6 +31,7 @@ from pipeline.collectors.sender import (
     Ready,
     Sender,
 )
+from pipeline.compression import compress
 from pipeline.entry import LEVEL_NAMES, Level, parse_level, parse_timestamp
 from pipeline.errors import EntryError
 from pipeline.limits import BATCH_ROWS
@@ -39,8 +40,6 @@ from pipeline.transport import default_acknowledge_endpoint
 ENDPOINT: Final = "tcp://127.0.0.1:5555"
 ENDPOINT_VARIABLE: Final = "PIPELINE_INGEST__ENDPOINT"
 ACKNOWLEDGE_VARIABLE: Final = "PIPELINE_PUBLISH__ENDPOINT"
-
-_LOCAL: Final = ("ipc://", "tcp://127.", "tcp://localhost:", "tcp://[::1]:")
 
 Policy = Literal["drop_newest", "block"]
 Metadata = Mapping[str, Any]
@@ -66,7 +65,7 @@ class Collector:
         linger_ms: float = 10,
         block_ms: float = 5,
         policy: Policy = "drop_newest",
-        compression: Literal["auto", "none", "zstd"] = "auto",
+        compression: Literal["none", "zstd"] = "zstd",
         on_error: Callable[[str], None] | None = None,
     ) -> None:
         endpoint = endpoint or os.environ.get(ENDPOINT_VARIABLE, ENDPOINT)
@@ -77,11 +76,12 @@ class Collector:
         )
         self.source = source
         self._endpoints = (endpoint, acknowledge)
-        local = endpoint.startswith(_LOCAL)
-        compress = compression == "zstd" or (compression == "auto" and not local)
-        rows = max(1, min(batch_rows, BATCH_ROWS))
         self._limits = Limits(
-            memory_bytes, rows, batch_bytes, linger_ms / 1000, compress
+            memory_bytes,
+            max(1, min(batch_rows, BATCH_ROWS)),
+            batch_bytes,
+            linger_ms / 1000,
+            compress if compression == "zstd" else None,
         )
         self._wait = None if policy == "block" else block_ms / 1000
         self._on_error = on_error
@@ -139,9 +139,10 @@ class Collector:
         `on_durable(producer, first number, count)` is called on the sender's thread.
         Raises EntryError for a batch that no frame holds.
         """
-        payload = encode_rows(rows)
-        if len(payload) > PAYLOAD_BYTES or len(rows) > BATCH_ROWS:
-            found = f"{len(rows):,} rows, {len(payload):,} bytes"
+        payload = encode_rows(rows, compress=self._limits.compress)
+        size = unpacked_bytes(payload)
+        if size > PAYLOAD_BYTES or len(rows) > BATCH_ROWS:
+            found = f"{len(rows):,} rows, {size:,} bytes"
             expected = f"at most {BATCH_ROWS:,} rows and {PAYLOAD_BYTES:,} bytes"
             raise EntryError("batch", found, expected)
         box = self._outbox

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline import clock, transport
-from pipeline.batch.encode import Row, encode_rows
+from pipeline.batch.encode import Compress, Row, encode_rows, unpacked_bytes
 from pipeline.collectors.accumulator import Accumulator
 from pipeline.collectors.admission import admit
-from pipeline.compression import compress
 from pipeline.delivery.window import Window
 from pipeline.errors import EntryError, FrameError, PipelineError
 from pipeline.limits import FRAME_BYTES
@@ -49,7 +48,7 @@ class Limits(NamedTuple):
     batch_rows: int
     batch_bytes: int
     linger: float
-    compress: bool
+    compress: Compress | None
 
 
 class Ready(NamedTuple):
@@ -274,24 +273,26 @@ class Sender:
             payload = self._payload(rows) if rows else None
         if payload is None:
             return
-        if len(payload) > PAYLOAD_BYTES and len(rows) > 1:
+        size = unpacked_bytes(payload)
+        if size > PAYLOAD_BYTES and len(rows) > 1:
             middle = len(rows) // 2
             self._add_rows(rows[:middle], flush=flush)
             self._add_rows(rows[middle:], flush=flush)
             return
         messages = sum(len(row[3]) for row in rows)
-        self._outbox.accumulator.measured(len(rows), len(payload), messages)
+        self._outbox.accumulator.measured(len(rows), size, messages)
         self._add(payload, len(rows), flush=flush)
         self._mark(rows=len(rows))
 
     def _payload(self, rows: list[Row]) -> bytes | None:
         """All rows at once; None when one of them stands in the way."""
         try:
-            payload = encode_rows(rows)
+            payload = encode_rows(rows, compress=self._limits.compress)
         except Exception:  # noqa: BLE001 - `str` of a caller's object may raise anything
             return None
         # Many values, each within its limit: `admit` says what is too much.
-        return None if len(rows) == 1 and len(payload) > PAYLOAD_BYTES else payload
+        too_large = len(rows) == 1 and unpacked_bytes(payload) > PAYLOAD_BYTES
+        return None if too_large else payload
 
     def _admitted(self, rows: list[Row]) -> list[Row]:
         kept: list[Row] = []
@@ -314,10 +315,7 @@ class Sender:
         self._report(str(error))
 
     def _add(self, payload: bytes, count: int, *, flush: bool) -> int:
-        codec = Codec(0)
-        if self._limits.compress:
-            payload, codec = compress(payload), Codec.ZSTD
-        first = self._window.add(payload, count, codec, flush=flush)
+        first = self._window.add(payload, count, Codec(0), flush=flush)
         with self._outbox.accumulator.lock:
             self._outbox.accumulator.held_bytes = self._window.bytes
         return first

@@ -20,7 +20,7 @@ class Policy:
 
     rows: int = BATCH_ROWS
     bytes: int = 8 << 20
-    """After decompression: twice that much is in memory, one block being written."""
+    """Of memory: twice that much is taken, one block being written."""
 
     age: int = 50_000_000
     flush_age: int = 5_000_000
@@ -55,7 +55,7 @@ class Batcher:
         self._block_rows += part.batch.rows
         self._block_bytes += part.batch.size
         self.rows += part.batch.rows
-        self.bytes += part.batch.size
+        self.bytes += part.batch.held_bytes
         self.hasten(now + self.policy.age)
 
     def _fits(self, part: Part) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.batch.decode import Column
+from pipeline.batch.column import Column
 from pipeline.batch.layout import LEVEL, MESSAGE, SOURCE, TAGS, TRACE_ID, Kind
 from pipeline.query.text import Mask, Needle, equal_values, leaf_texts
 from pipeline.query.values import Wanted, holds_bytes, match_text

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.batch.decode import Column
+from pipeline.batch.column import Column
 from pipeline.batch.layout import Kind
 from pipeline.query.text import Ints, Mask, Needle, find_folded
 from pipeline.query.view import splits

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.batch.decode import Column
+from pipeline.batch.column import Column
 from pipeline.batch.layout import METADATA, METADATA_PREFIX, TIMESTAMP, Kind
 from pipeline.query.budget import Budget
 from pipeline.query.text import Ints, Mask

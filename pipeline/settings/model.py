@@ -122,9 +122,9 @@ class CollectorLimits:
         maximum=60_000,
     )
     compression: str = setting(
-        "auto",
-        "Batches on the wire; auto: zstd, unless the ingester is local.",
-        choices=("auto", "none", "zstd"),
+        "zstd",
+        "Columns on the wire; the ingester keeps them as they come.",
+        choices=("zstd", "none"),
     )
 
 

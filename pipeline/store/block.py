@@ -18,19 +18,24 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch.decode import Batch, parse
+from pipeline.batch.decode import Batch
+from pipeline.batch.joined import pack_parts, parse_block
 from pipeline.batch.layout import LEVEL, SOURCE, TIMESTAMP, Codec
 from pipeline.batch.read import Ints, bad, read_integers
 from pipeline.batch.seal import integers, seal
 from pipeline.compression import FAST_LEVEL, Bytes, compress, decompress
 from pipeline.errors import FrameError, StoreError
-from pipeline.limits import BATCH_ROWS, BLOCK_BYTES, BLOCK_COLUMNS
+from pipeline.limits import BATCH_ROWS, BLOCK_BYTES
 
 MINUTE: Final = 60_000_000_000
 """Nanoseconds of a minute, the width of a cell of the counts."""
 
 CELLS_MAX: Final = 4096
 """Cells of (minute, source, level) kept; above, only totals per (source, level)."""
+
+KEPT_ROWS: Final = 500
+"""Rows of a batch, on average, from which a block keeps them as they came: joining
+smaller ones costs little and makes the block half as large."""
 
 _SECTION: Final = struct.Struct("<BI")
 """codec => u8, bytes after decompression => u32"""
@@ -89,7 +94,7 @@ class Sealed:
 
 def seal_block(parts: Sequence[Part], level: int = FAST_LEVEL) -> Sealed:
     """One block of all parts' rows, in their order."""
-    data = seal([part.batch for part in parts], level)
+    data = _data([part.batch for part in parts], level)
     times = np.concatenate([_numbers(part.batch, TIMESTAMP) for part in parts])
     cells = count_cells([part.batch for part in parts], times)
     counts, runs = pack_counts(cells), pack_runs(parts)
@@ -98,6 +103,14 @@ def seal_block(parts: Sequence[Part], level: int = FAST_LEVEL) -> Sealed:
     header_crc = header_checksum(rows, low, high, data_crc, counts, runs)
     seconds = _by_second(cells)
     return Sealed(rows, low, high, counts, runs, data, data_crc, header_crc, seconds)
+
+
+def _data(batches: Sequence[Batch], level: int) -> bytes:
+    """As the batches came when they are large and compressed, else sealed as one."""
+    rows = sum(batch.rows for batch in batches)
+    if rows >= KEPT_ROWS * len(batches) and all(each.is_compressed for each in batches):
+        return pack_parts(batches)
+    return seal(batches, level)
 
 
 def header_checksum(
@@ -262,7 +275,7 @@ class Block:
         self.id = block_id
         self._runs_data = runs
         try:
-            self.batch = parse(data, BLOCK_COLUMNS, BLOCK_BYTES)
+            self.batch = parse_block(data, BLOCK_BYTES)
         except FrameError as error:
             raise StoreError(f"block {block_id} can't be read: {error}") from None
         self.rows = self.batch.rows

@@ -16,7 +16,7 @@ import msgpack
 from pipeline.batch.check import check
 from pipeline.batch.decode import Batch, parse
 from pipeline.batch.encode import encode_rows
-from pipeline.batch.layout import NUMBER
+from pipeline.batch.layout import LEVEL, NUMBER, SOURCE, TIMESTAMP
 from pipeline.batch.read import Ints
 from pipeline.compression import decompress
 from pipeline.entry import Entry, entry_from_map, format_timestamp
@@ -72,6 +72,8 @@ def decode_batch(header: Header, payload: Bytes, now: int) -> Decoded:
         return _decode_rows(header, payload, now)
     batch = parse(payload)
     check(batch)
+    if batch.is_compressed:
+        batch.forget((TIMESTAMP, LEVEL, SOURCE))  # the rest goes to disk as it came
     if batch.rows != header.rows:
         detail = f"{batch.rows} rows; the header says {header.rows}"
         raise FrameError("bad_count", detail)

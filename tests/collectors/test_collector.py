@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import uuid
@@ -306,7 +307,7 @@ def test_submit_says_when_memory_is_full(away: RunningIngester, make: Make) -> N
     """The caller then says so to its own."""
     log = make(away, memory_bytes=64 << 10)
 
-    found = [log.submit([entry("x" * 30_000)]) for _ in range(4)]
+    found = [log.submit([entry(os.urandom(28_000).hex())]) for _ in range(4)]
 
     assert found == [True, True, False, False]
 

@@ -10,6 +10,7 @@ import msgpack
 
 from pipeline.batch.decode import Batch, parse
 from pipeline.batch.encode import encode_rows
+from pipeline.batch.joined import pack_parts
 from pipeline.batch.seal import seal
 from pipeline.compression import compress
 from pipeline.entry import Entry
@@ -94,6 +95,7 @@ def files() -> dict[str, bytes]:
         "plain_array": msgpack.packb(PLAIN_ARRAY),
         "sealed": seal(batches(), 1),
         "sealed_zstd": seal([parse(encode_rows(list(ENTRIES * 30)))], 1),
+        "parts": pack_parts(batches()),
         "counts": block.counts,
         "runs": block.runs,
     }

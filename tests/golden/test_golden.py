@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.batch.check import check
 from pipeline.batch.decode import parse
+from pipeline.batch.joined import parse_block
 from pipeline.batch.layout import Codec, Kind
 from pipeline.compression import decompress
 from pipeline.limits import BLOCK_COLUMNS, PAYLOAD_BYTES
@@ -114,6 +115,16 @@ def test_a_compressed_block_is_read() -> None:
 
     assert same(list(ENTRIES * 30), everything(block))
     assert Codec.ZSTD in {column.codec for column in block.columns.values()}
+
+
+def test_a_block_of_parts_is_read() -> None:
+    """Two batches as they came, read as one."""
+    block = parse_block(golden("parts"), PAYLOAD_BYTES)
+
+    check(block)
+
+    assert same([*ENTRIES, *LATER], everything(block))
+    assert block.columns["trace_id"].kind == Kind.TEXT
 
 
 def test_counts_are_read() -> None:

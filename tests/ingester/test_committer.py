@@ -101,5 +101,5 @@ def test_a_broken_thread_is_not_waited_for(committer: Committer) -> None:
     """What it raised is raised where the process can end of it."""
     committer.submit(Commit(Cut([[]], [], [], [])))
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ValueError, match="at least one array"):
         wait(committer)
