@@ -24,6 +24,9 @@ from pipeline.entry import Entry
 PIECE: Final = 50_000
 """Entries drawn together: big enough that numpy's calls cost nothing an entry."""
 
+BATCH: Final = 2_000
+"""Entries of a batch, as a collector sends them."""
+
 RARE_WORD: Final = "splitbrain"
 """Planted into one message of each full piece: 20 in a million."""
 
@@ -74,7 +77,7 @@ def pieces(n: int, seed: int = 1, source: str = "") -> Iterator[list[Entry]]:
         yield rows[: n - index * PIECE]
 
 
-def batches(n: int, seed: int = 1, size: int = 1_000) -> Iterator[list[Entry]]:
+def batches(n: int, seed: int = 1, size: int = BATCH) -> Iterator[list[Entry]]:
     """The same entries as collectors send them, one for each source.
 
     A batch has `size` entries of one source, and comes when its last entry does; the
@@ -89,7 +92,7 @@ def batches(n: int, seed: int = 1, size: int = 1_000) -> Iterator[list[Entry]]:
     yield from waiting.values()
 
 
-def mixed_batches(n: int, seed: int = 1, size: int = 1_000) -> Iterator[list[Entry]]:
+def mixed_batches(n: int, seed: int = 1, size: int = BATCH) -> Iterator[list[Entry]]:
     """The same entries as a relay of all services sends them; `size` divides PIECE.
 
     The costliest form: each batch has nearly all metadata keys, with few values each.

@@ -3,8 +3,8 @@
     python -m bench.frames make --file F --entries N
     python -m bench.frames push --file F --ingest E --publish E --part I --parts K
 
-What is made is what collectors on the same machine send: batches of 1,000 entries of
-one service, not compressed; with --mixed, of all services.  Pushing numbers them, holds
+What is made is what collectors send: batches of 2,000 entries of one service, each
+column compressed (--plain: not); with --mixed, of all services.  Pushing numbers them, holds
 them in the pipeline's own `Window` until they are durable, and follows its
 acknowledgements.
 """
@@ -48,17 +48,15 @@ def make(
     seed: int = 1,
     *,
     mixed: bool = False,
-    zstd: bool = False,
+    plain: bool = False,
 ) -> None:
     """Write the corpus as encoded batches."""
     source = mixed_batches if mixed else batches
-    codec = Codec.ZSTD if zstd else Codec(0)
+    zstd = None if plain else compress
     with path.open("wb") as file:
         for rows in source(entries, seed):
-            payload = encode_rows(rows)
-            if zstd:
-                payload = compress(payload)
-            file.write(_HEAD.pack(codec, len(rows), len(payload)) + payload)
+            payload = encode_rows(rows, compress=zstd)
+            file.write(_HEAD.pack(Codec(0), len(rows), len(payload)) + payload)
 
 
 def read(path: Path, part: int = 0, parts: int = 1) -> Iterator[tuple[int, int, bytes]]:
@@ -161,7 +159,7 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=300_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mixed", action="store_true")
-    parser.add_argument("--zstd", action="store_true")
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--ingest")
     parser.add_argument("--publish")
     parser.add_argument("--part", type=int, default=0)
@@ -174,7 +172,7 @@ def main() -> None:
             arguments.entries,
             arguments.seed,
             mixed=arguments.mixed,
-            zstd=arguments.zstd,
+            plain=arguments.plain,
         )
     else:
         push(arguments)
