@@ -4,8 +4,8 @@
     python -m bench.frames push --file F --ingest E --publish E --part I --parts K
 
 What is made is what collectors send: batches of 2,000 entries of one service, each
-column compressed (--plain: not); with --mixed, of all services.  Pushing numbers them, holds
-them in the pipeline's own `Window` until they are durable, and follows its
+column compressed (--plain: not); with --mixed, of all services.  Pushing numbers them,
+holds them in the pipeline's own `Window` until they are durable, and follows its
 acknowledgements.
 """
 
