@@ -91,7 +91,8 @@ class PipelineHandler(logging.Handler):
     """Sends records through a Collector: its own, or one that is given and stays open.
 
     Never raises into the program; what can't be sent is counted by the collector. The
-    message is formatted only if a formatter is set.
+    message is what the program wrote; only with `formatted` it is what the formatter
+    makes of it, since basicConfig() gives every handler one that adds level and stack.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class PipelineHandler(logging.Handler):
         *,
         collector: Collector | None = None,
         level: int | str = logging.NOTSET,
+        formatted: bool = False,
         timeout: float = 5.0,
         **options: Any,
     ) -> None:
@@ -110,6 +112,7 @@ class PipelineHandler(logging.Handler):
         self._source = source if collector is None else None
         self.collector = collector or Collector(endpoint, source, **options)
         self._timeout = timeout
+        self._formatted = formatted
         self._busy = threading.local()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -140,7 +143,7 @@ class PipelineHandler(logging.Handler):
         super().close()
 
     def _send(self, record: logging.LogRecord) -> None:
-        text = self.format(record) if self.formatter else record.getMessage()
+        text = self.format(record) if self._formatted else record.getMessage()
         message, gone = cut_message(text)
         metadata = metadata_of(record)
         if gone:

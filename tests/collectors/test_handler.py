@@ -195,12 +195,17 @@ def test_odd_values_cost_nothing_else(program: Program) -> None:
     assert (long.metadata or {})["truncated_bytes"] == 5
 
 
-def test_a_formatter_only_when_set(program: Program) -> None:
-    """Then the message is what it makes."""
-    program.handler.setFormatter(logging.Formatter("<%(name)s> %(message)s"))
-    program.log.info("x")
+@pytest.mark.parametrize(("formatted", "message"), [(False, "x"), (True, "<x>")])
+def test_a_formatter_only_when_asked(
+    program: Program, formatted: bool, message: str
+) -> None:
+    """basicConfig() sets one; the message stays what the program wrote."""
+    handler = PipelineHandler(collector=program.handler.collector, formatted=formatted)
+    handler.setFormatter(logging.Formatter("<%(message)s>"))
+    handler.handle(logging.makeLogRecord({"msg": "x", "levelno": logging.INFO}))
+    program.handler.flush()
 
-    assert program.arrived()[0].message == "<tests.test_a_formatter_only_when_set> x"
+    assert program.arrived()[0].message == message
 
 
 def test_trace_ids(program: Program) -> None:
