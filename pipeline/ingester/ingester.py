@@ -175,7 +175,7 @@ class Ingester:
                 self._publisher.acknowledge(stream, Reply.HELLO, self._status())
 
     def _tell(self, moment: float, now: int) -> None:
-        if moment >= self._status_at:
+        if moment >= self._status_at or self._publisher.status_asked:
             self._status_at = moment + _STATUS_SECONDS
             counters = {**self._intake.counters, **self._publisher.counters}
             self._publisher.status(

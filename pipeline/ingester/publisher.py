@@ -44,6 +44,8 @@ class Publisher:
         self.socket = transport.xpub(endpoint)
         self.boot = boot
         self.counters: Counter[str] = Counter()
+        self.status_asked = False
+        """Whether somebody new waits for a status."""
         self._topics: Counter[bytes] = Counter()
 
     def subscriptions(self) -> list[bytes]:
@@ -61,6 +63,7 @@ class Publisher:
             self._topics[topic] += 1 if subscribes else -1
             if self._topics[topic] <= 0:
                 del self._topics[topic]
+            self.status_asked |= subscribes and topic == STATUS_TOPIC
             if subscribes and producer is not None:
                 joined.append(producer)
         return joined
@@ -100,6 +103,7 @@ class Publisher:
 
     def status(self, fields: dict[str, Any]) -> None:
         """Tell whoever watches how the ingester is."""
+        self.status_asked = False
         if self.wanted(STATUS_TOPIC):
             body = pack({"boot": self.boot, **fields})
             transport.send(self.socket, [STATUS_TOPIC, body])

@@ -12,6 +12,7 @@ from pipeline.errors import PipelineError
 from pipeline.ingester.publisher import Publisher
 from pipeline.wire.frame import (
     ACKNOWLEDGE_TOPIC,
+    STATUS_TOPIC,
     SUMMARY_TOPIC,
     Reply,
     Status,
@@ -108,3 +109,19 @@ def test_an_address_in_use_is_named(publisher: Publisher) -> None:
         Publisher(f"tcp://127.0.0.1:{port}", b"b" * 16)
 
     taken.close(0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "asked"), [(SUMMARY_TOPIC, False), (STATUS_TOPIC, True)]
+)
+def test_a_new_watcher_gets_a_status_at_once(
+    publisher: Publisher, topic: bytes, asked: bool
+) -> None:
+    """It does not wait for the next second."""
+    socket = listen(publisher, topic)
+    publisher.subscriptions()
+    assert publisher.status_asked == asked
+
+    publisher.status({})
+    assert not publisher.status_asked
+    socket.close(0)
