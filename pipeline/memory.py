@@ -1,12 +1,14 @@
-"""The C heap of a process, kept small: glibc's own defaults favour speed alone.
+"""The heap of a process, kept small: glibc's own defaults favour speed alone.
 
-Without glibc these functions do nothing.
+Without glibc nothing is asked of the C heap.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Final
+import gc
+from collections.abc import Callable
+from typing import Any, Final
 
 _MMAP_THRESHOLD: Final = -3
 """M_MMAP_THRESHOLD of <malloc.h>."""
@@ -21,6 +23,23 @@ def return_large_blocks() -> None:
     keeps such blocks on the heaps of all threads: measured on the ingester flat out,
     112 MB at the peak against 97, for 3 % of its CPU.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _maybe_function("mallopt")
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def release() -> None:
+    """Give the heap's free pages back, so that an idle process is small again.
+
+    A query worker after a search over 1,000,000 entries: 58 MB before, 37 MB after; 32
+    at the start.
+    """
+    gc.collect()
+    trim = _maybe_function("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _maybe_function(name: str) -> Callable[..., Any] | None:
+    """A function of the C library that only glibc has."""
+    return getattr(ctypes.CDLL(None), name, None)
