@@ -130,6 +130,7 @@ class Sending:
         self.entries = 0
         self.rejected = 0
         self.unacknowledged = 0
+        self.unknown_levels = 0
         self._collector = collector
         self._parser = parser
         self._splitter = LineSplitter()
@@ -163,6 +164,7 @@ class Sending:
                 break
         stats = self._collector.stats()
         self.rejected = sum(stats["rejected"].values())
+        self.unknown_levels = stats["unknown_levels"]
         lost = sum(stats["dropped"].values())
         self.unacknowledged += stats["waiting"] + lost
         self._collector.close(FLUSH_SECONDS)
@@ -174,6 +176,8 @@ class Sending:
             parts.append(f"{self._parser.truncated} cut to the limit")
         if self._parser.undecodable:
             parts.append(f"{self._parser.undecodable} not UTF-8")
+        if self.unknown_levels:
+            parts.append(f"{self.unknown_levels} of an unknown level")
         if self.unacknowledged:
             parts.append(f"{self.unacknowledged} NOT ACKNOWLEDGED")
         return f"pipeline send: {', '.join(parts)}, {seconds:.2f} s"

@@ -152,6 +152,8 @@ class Collector:
                 return False
             box.ready.append(Ready(payload, len(rows), on_durable))
             box.submitted += len(rows)
+            # `entry_from_map` has kept them
+            self._unknown_levels += sum("level_text" in (row[4] or ()) for row in rows)
         self._ring()
         return True
 

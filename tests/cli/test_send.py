@@ -68,6 +68,15 @@ def test_lines_come_out_as_they_went_in(running: RunningIngester) -> None:
     assert (entries[0].timestamp, entries[0].level) == (stamp, Level.ERROR)
 
 
+def test_unknown_levels_are_told(running: RunningIngester) -> None:
+    """The lines are stored as INFO; the summary says how many."""
+    done = _send(running, b'{"level": "chatty", "msg": "m"}\n', "--source", "unknown")
+
+    assert b"1 entries, 0 rejected, 1 of an unknown level, " in done.stderr
+    (entry,) = running.entries("unknown")
+    assert (entry.level, entry.metadata) == (Level.INFO, {"level_text": "chatty"})
+
+
 def test_the_summary(running: RunningIngester) -> None:
     """One line on stderr says what happened, unless nobody wants to know."""
     loud = _send(running, b"one\n\xff\n", "--source", "summary")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.collectors.collector import Collector
+from pipeline.entry import entry_from_map
 from pipeline.errors import EntryError, PipelineError
 from pipeline.limits import BATCH_ROWS, MESSAGE_BYTES
 from tests.running import RunningIngester
@@ -244,6 +245,18 @@ def test_an_unknown_level_is_kept_as_text(
     (found,) = ingester.entries(log.source)
     assert (found.level, found.metadata) == (9, {"level_text": "chatty", "a": 1})
     assert log.stats()["unknown_levels"] == 1
+
+
+def test_unknown_levels_of_checked_entries_are_counted(
+    ingester: RunningIngester, make: Make
+) -> None:
+    """Calls of the gateway and lines of `pipeline send` come this way."""
+    log = make(ingester)
+    maps = [{"message": "m", "level": level} for level in ("chatty", "INFO", 99)]
+
+    assert log.submit([entry_from_map(fields, 0, "checked") for fields in maps])
+    assert log.flush()
+    assert log.stats()["unknown_levels"] == 2
 
 
 def test_batches_too_large_for_a_frame_are_split(
