@@ -20,8 +20,10 @@ from pipeline.gateway.errors import (
     PARSE_ERROR,
     RpcError,
     refused,
+    wrong_param,
 )
 from pipeline.gateway.lenient import FLAWS, elements, first_byte, members
+from pipeline.gateway.repeats import repeated_member
 from pipeline.gateway.split import MalformedError
 
 Params = dict[str, Raw] | list[Raw]
@@ -166,7 +168,11 @@ def _params(written: Raw | None) -> Params:
     if written is None:
         return {}
     if kind == b"{":
-        return members(written)
+        found = members(written)
+        repeated = repeated_member(written, found)
+        if repeated is not None:
+            raise wrong_param(repeated[:256], "stands twice", "each param once")
+        return found
     if kind == b"[":
         return elements(written)
     raise _no_request("neither a map nor a list", "a map or a list", field="params")

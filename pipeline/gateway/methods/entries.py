@@ -13,6 +13,7 @@ from pipeline.entry import Entry, entry_from_map
 from pipeline.errors import EntryError
 from pipeline.gateway.jsonrpc import nearest
 from pipeline.gateway.lenient import FLAWS, find_flaw
+from pipeline.gateway.repeats import repeats_key
 
 ROW_BYTES: Final = 8 << 20
 """An entry as JSON: 1 MiB of message may take six characters a byte, and more is more
@@ -96,6 +97,8 @@ def read_entry(text: Raw, now: int) -> Entry:
     except FLAWS:
         place, problem, expected = find_flaw(text)
         raise EntryError(place or "entry", problem, expected) from None
+    if repeats_key(text, fields):
+        raise EntryError("entry", "a key stands twice", "each key once")
     return check_entry(fields, now)
 
 
@@ -117,8 +120,11 @@ def decode_member(name: str, text: Raw) -> Any:
     if len(memoryview(text)) > ROW_BYTES:
         raise EntryError(name, "too big", f"at most {limits.MESSAGE_BYTES:,} bytes")
     try:
-        return msgspec.json.decode(text)
+        value = msgspec.json.decode(text)
     except FLAWS:
         place, problem, expected = find_flaw(text)
         where = f"{name}.{place}" if place else name
         raise EntryError(where, problem, expected) from None
+    if repeats_key(text, value):
+        raise EntryError(name, "a key stands twice", "each key once")
+    return value
