@@ -12,6 +12,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
+from pipeline.analyzer.channels import channels_of
 from pipeline.cli import process, procfile
 from pipeline.cli.child import Child
 from pipeline.cli.supervisor import Printer, Supervisor
@@ -40,6 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Supervise until asked to stop."""
     settings = process.settings_of(arguments)
+    # else the analyzer would refuse them again at each restart
+    if settings.alerts.enabled:
+        channels_of(settings.alerts.channels)
     programs = procfile.programs(arguments.procfile)
     if not settings.server.auto_start:
         programs = [p for p in programs if p.words != (*procfile.OWN, "gateway")]

@@ -44,6 +44,15 @@ def test_a_wrong_setting_is_one_line(command, capsys):
     )
 
 
+def test_a_channel_that_there_is_not_stops_up(capsys, monkeypatch):
+    """Before any process is started: a restart would not help."""
+    monkeypatch.setenv("PIPELINE_ALERTS__CHANNELS", "pager")
+    assert main(["up"]) == 2
+    assert capsys.readouterr().err == (
+        "pipeline up: alerts.channels: no channel 'pager'; expected console\n"
+    )
+
+
 def test_options_alone_mean_up(capsys):
     """`python -m pipeline --host H --port P` starts everything."""
     assert main(["--host", "127.0.0.1", "--port", "x"]) == 2
