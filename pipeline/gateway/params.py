@@ -71,7 +71,7 @@ def by_name(params: Params, names: Sequence[str]) -> dict[str, Raw]:
         raise refused(
             INVALID_PARAMS,
             f"{len(params)} params by position",
-            f"at most {len(names)}: {', '.join(names)}",
+            f"at most {len(names)}: {', '.join(names)}" if names else "no params",
         )
     return dict(zip(names, params, strict=False))
 

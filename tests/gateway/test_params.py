@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from pipeline.gateway.errors import RpcError
 from pipeline.gateway.lenient import elements, find_flaw, members
+from pipeline.gateway.methods.health import HealthParams
 from pipeline.gateway.params import bind
 from pipeline.query.requests import QueryRequest, StatsRequest
 
@@ -41,6 +42,7 @@ def test_too_many_params_by_position():
     data = data_of("[1,2,3,4,5,6,7,8,9,10,11,12,13,14]")
 
     assert data["expected"].startswith("at most 13: q, sources, levels")
+    assert data_of("[1]", HealthParams)["expected"] == "no params"
 
 
 @pytest.mark.parametrize(
