@@ -61,6 +61,13 @@ class Up:
                 break
         pytest.fail(f"{pattern!r} did not come:\n{self.seen.decode()}")
 
+    def expect_all(self, *patterns: str) -> None:
+        """Read on until each pattern has had its line, in whatever order."""
+        waiting = list(patterns)
+        while waiting:
+            line = self.expect("|".join(waiting)).string
+            waiting = [pattern for pattern in waiting if not re.search(pattern, line)]
+
     def finish(self) -> tuple[int, list[str]]:
         """Wait for the end: exit code, and the lines that came until then."""
         rest, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
@@ -147,7 +154,7 @@ def test_it_stops_in_reverse_order(start, number):
     """What sends stops before what receives; all had the time to say bye."""
     names = ["store", "watch", "serve"]
     up = start({name: child(name) for name in names})
-    up.expect("hello from serve")
+    up.expect_all(*(f"hello from {name}" for name in names))
     up.process.send_signal(number)
     code, lines = up.finish()
 
@@ -158,7 +165,7 @@ def test_it_stops_in_reverse_order(start, number):
 def test_one_that_does_not_stop_is_killed(start):
     """After its time is over; the others still stop in order."""
     up = start({"a": child("a"), "b": child("b", "stubborn")}, "--grace-seconds", "0.2")
-    up.expect("hello from b")
+    up.expect_all("hello from a", "hello from b")
     up.process.terminate()
     code, lines = up.finish()
 
@@ -182,8 +189,7 @@ def test_a_second_ctrl_c_ends_at_once(start):
 def test_all_end_when_it_is_killed(start):
     """Even by SIGKILL, which it can't pass on."""
     up = start({"a": child("a"), "b": COLLECTOR})
-    pids = [int(up.expect(r"hello from a (\d+)")[1])]
-    up.expect("collector ready")
+    up.expect_all("hello from a", "collector ready")
     children = f"/proc/{up.process.pid}/task/{up.process.pid}/children"
     pids = [int(pid) for pid in Path(children).read_text().split()]
     up.process.kill()
