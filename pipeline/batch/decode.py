@@ -8,7 +8,7 @@ valid UTF-8 and msgpack and consistent shapes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -124,15 +124,21 @@ class Batch:
             self._owners = owners, np.concatenate(members).astype(np.int64)
         return self._owners
 
-    def entries(self, indices: Ints) -> list[Entry]:
-        """The entries of the given rows, in that order."""
+    def entries(
+        self, indices: Ints, optional: Sequence[str] | None = None
+    ) -> list[Entry]:
+        """The entries of the given rows, in that order.
+
+        Of the optional columns all are read, or only these; the others' fields are
+        empty.
+        """
         times, sources, levels, messages = (
             self.columns[name].values(indices) for name in REQUIRED
         )
         metadata: list[dict[str, Any]] = [{} for _ in range(len(indices))]
         tags: list[list[str]] = [[] for _ in range(len(indices))]
         traces: list[str | None] = [None] * len(indices)
-        for name in self.names()[len(REQUIRED) :]:
+        for name in self.names()[len(REQUIRED) :] if optional is None else optional:
             for row, value in self.scattered(name, indices):
                 if name.startswith(METADATA_PREFIX):
                     metadata[row][name[len(METADATA_PREFIX) :]] = value

@@ -13,7 +13,7 @@ import msgspec
 
 from pipeline.batch.decode import Batch
 from pipeline.batch.layout import METADATA, METADATA_PREFIX, REQUIRED
-from pipeline.entry import Entry, encode_id, entry_to_json
+from pipeline.entry import encode_id, entry_to_json
 from pipeline.query.cursor import Key
 from pipeline.query.requests import FIELDS, FieldError
 from pipeline.query.text import Ints
@@ -47,7 +47,7 @@ class Renderer:
         """The rows at these places; `context` adds that flag to each."""
         extra = {} if context is None else {"context": context}
         rows = []
-        entries = _read(view.batch, places, self._wanted(view.batch))
+        entries = view.batch.entries(places, self._wanted(view.batch))
         identities = view.block.identities(places)
         for place, entry, (producer, number) in zip(
             places.tolist(), entries, identities, strict=True
@@ -97,26 +97,3 @@ def _checked(fields: Sequence[str] | None) -> frozenset[str] | None:
 
 def _dots(key: str) -> list[int]:
     return [place for place, character in enumerate(key) if character == "."]
-
-
-def _read(batch: Batch, places: Ints, optional: Sequence[str]) -> list[Entry]:
-    """Entries with the required fields and these optional columns."""
-    required = [batch.columns[name].values(places) for name in REQUIRED]
-    times, sources, levels, messages = required
-    metadata: list[dict[str, Any]] = [{} for _ in range(len(places))]
-    rest: dict[str, dict[int, Any]] = {"tags": {}, "trace_id": {}}
-    for name in optional:
-        for place, value in batch.scattered(name, places):
-            if name == METADATA:
-                metadata[place].update(value)
-            elif name.startswith(METADATA_PREFIX):
-                metadata[place][name[len(METADATA_PREFIX) :]] = value
-            else:
-                rest[name][place] = value
-    tags, traces = rest["tags"], rest["trace_id"]
-    return [
-        Entry(*row[:4], row[4], tags.get(place), traces.get(place))
-        for place, row in enumerate(
-            zip(times, sources, levels, messages, metadata, strict=True)
-        )
-    ]
