@@ -10,9 +10,6 @@ import msgspec
 
 from pipeline import transport
 
-SUMMARY: Final = b"summary"
-STATUS: Final = b"status"
-
 MESSAGES_AT_ONCE: Final = 64
 """Received before other work gets its turn."""
 

@@ -21,7 +21,7 @@ from pipeline.collectors.collector import Collector
 from pipeline.errors import PipelineError
 from pipeline.gateway import openrpc
 from pipeline.gateway.dispatch import Dispatcher
-from pipeline.gateway.feed import STATUS, SUMMARY, Feed
+from pipeline.gateway.feed import Feed
 from pipeline.gateway.health import (
     HealthResult,
     StoreHealth,
@@ -38,6 +38,7 @@ from pipeline.gateway.pool import Pool
 from pipeline.gateway.services import Services
 from pipeline.gateway.tail import Hub
 from pipeline.settings import Settings
+from pipeline.wire.frame import STATUS_TOPIC, SUMMARY_TOPIC
 
 SOURCE: Final = "gateway"
 """The collector's default source; every entry of a call names its own."""
@@ -85,7 +86,10 @@ class Gateway:
 
     async def start(self) -> None:
         """Start the workers, wait for the first, and listen to the ingester."""
-        takers = {SUMMARY: self.hub.on_summary, STATUS: self._take_status}
+        takers = {
+            SUMMARY_TOPIC: self.hub.on_summary,
+            STATUS_TOPIC: self._take_status,
+        }
         self._feed = Feed(self._settings.publish.endpoint, takers)
         self._pool.start()
         if not await self._pool.wait_ready(WORKER_SECONDS):
