@@ -19,9 +19,10 @@ from pipeline.batch.encode import encode_rows
 from pipeline.batch.layout import LEVEL, NUMBER, SOURCE, TIMESTAMP
 from pipeline.batch.read import Ints
 from pipeline.compression import decompress
-from pipeline.entry import Entry, entry_from_map, format_timestamp
+from pipeline.entry import Entry, entry_from_map
 from pipeline.errors import EntryError, FrameError
 from pipeline.limits import BATCH_ROWS, PAYLOAD_BYTES, PLAIN_BYTES
+from pipeline.timestamp import check_range, format_timestamp
 from pipeline.wire.frame import Bytes, Codec, Header
 
 _ITEMS_MAX: Final = 1 << 20
@@ -167,20 +168,13 @@ def _entry(fields: object, now: int, source: str | None) -> Entry:
         raise EntryError("entry", f"of type {type(fields).__name__}", "a map")
     time = fields.get("timestamp")
     if isinstance(time, msgpack.Timestamp):
-        fields["timestamp"] = _iso(time)
+        fields["timestamp"] = format_timestamp(check_range(time.to_unix_nano()))
     entry = entry_from_map(fields, now, source)
     if type(fields) is _Repeated:
         raise EntryError("entry", "a key stands twice", "each key once")
     if entry.metadata and _repeats(entry.metadata):
         raise EntryError("metadata", "a key stands twice", "each key once")
     return entry
-
-
-def _iso(time: Any) -> str:
-    nanoseconds = time.to_unix_nano()
-    if not -(1 << 63) <= nanoseconds < 1 << 63:
-        raise EntryError("timestamp", "out of range", "a time from 1677 to 2262")
-    return format_timestamp(nanoseconds)
 
 
 def _repeats(value: object) -> bool:
