@@ -62,7 +62,3 @@ class QueryError(PipelineError):
 
 class StoreError(PipelineError):
     """The database can't be opened, written or read; the message has the remedy."""
-
-
-class DeliveryError(PipelineError):
-    """The other side broke the delivery protocol."""

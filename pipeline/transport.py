@@ -31,8 +31,6 @@ RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 1000
 
 Socket = zmq.Socket[bytes]
-Again = zmq.Again
-TransportError = zmq.ZMQError
 
 _process_context: zmq.Context[Socket] | None = None
 _owner = 0

@@ -4,7 +4,6 @@ A row is an `Entry` or any tuple of its fields: (timestamp, source, level, messa
 metadata, tags, trace_id).  Strategy: `zip` turns rows into columns in one call, each
 distinct set of metadata keys becomes a shape, and a column's kind follows from the set
 of its values' types; there is no Python loop over the fields of an entry.
-Measured (`bench/encode.py`, 1,000 rows a batch): about 2 us of CPU an entry.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ class Header(NamedTuple):
     id: int
     rows: int
     size: int
-    commit_time: int
     minimum: int
     maximum: int
 
@@ -43,7 +42,7 @@ class Reader:
                 return
             self._connection = open_reader(self.path)
         new = self._fetch(
-            "SELECT id, rows, bytes, committed, minimum, maximum FROM blocks"
+            "SELECT id, rows, bytes, minimum, maximum FROM blocks"
             " WHERE id > ? ORDER BY id",
             (self._last,),
         )
