@@ -17,7 +17,8 @@ from pipeline.errors import FrameError
 
 Ints = npt.NDArray[np.int64]
 
-_UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
+"""numpy's name of an unsigned number of so many bytes."""
 
 
 def bad(detail: str) -> FrameError:
@@ -64,7 +65,7 @@ def _read_narrow(body: Bytes, count: int) -> Ints:
         return np.full(count, base, np.int64)
     planes = read_fixed(body[NARROW_HEAD.size :], width * count, "u1")
     packed = np.ascontiguousarray(planes.reshape(width, count).T)
-    offsets = packed.view(_UNSIGNED[width]).reshape(count).astype(np.uint64)
+    offsets = packed.view(UNSIGNED[width]).reshape(count).astype(np.uint64)
     return (offsets + np.uint64(base & 0xFFFFFFFFFFFFFFFF)).view(np.int64)
 
 
@@ -92,7 +93,7 @@ def read_lengths(data: Bytes, count: int) -> tuple[npt.NDArray[Any], memoryview]
     if width not in (1, 2, 4) or len(view) < 1 + width * count:
         raise bad("lengths are cut off")
     end = 1 + width * count
-    return np.frombuffer(view[1:end], _UNSIGNED[width]), view[end:]
+    return np.frombuffer(view[1:end], UNSIGNED[width]), view[end:]
 
 
 def read_texts(data: Bytes, count: int, *, terminated: bool) -> Texts:
@@ -122,7 +123,7 @@ def read_dictionary(data: Bytes, count: int) -> tuple[npt.NDArray[Any], int, Tex
         raise bad(f"{distinct} distinct of {count} values")
     end = DICT_HEAD.size + width * count
     view = memoryview(data)
-    codes = read_fixed(view[DICT_HEAD.size : end], count, _UNSIGNED[width])
+    codes = read_fixed(view[DICT_HEAD.size : end], count, UNSIGNED[width])
     if int(np.maximum.reduce(codes)) >= distinct:
         raise bad(f"a code is beyond the {distinct} distinct values")
     return codes, kind, read_texts(view[end:], distinct, terminated=kind == Kind.TEXT)
@@ -141,12 +142,15 @@ def slices(texts: Texts, border: int) -> list[bytes]:
 
 
 def decode_values(kind: int, texts: Texts) -> list[Any]:
-    """Python values of TEXT or PACKED data."""
+    """Python values of TEXT or PACKED data; raises FrameError."""
     if kind != Kind.TEXT:
         return list(map(unpack, slices(texts, 0)))
-    if texts.data.count(b"\n") == len(texts.lengths):
-        return texts.data.decode().split("\n")[:-1]
-    return list(map(bytes.decode, slices(texts, 1)))
+    try:
+        if texts.data.count(b"\n") == len(texts.lengths):
+            return texts.data.decode().split("\n")[:-1]
+        return list(map(bytes.decode, slices(texts, 1)))
+    except UnicodeDecodeError as error:
+        raise bad(f"text is not UTF-8: {error.reason}") from None
 
 
 def unpack(packed: bytes) -> Any:

@@ -26,10 +26,9 @@ from pipeline.batch.layout import (
     Numbers,
 )
 from pipeline.batch.pack import pack
-from pipeline.batch.read import Ints, bad, slices
+from pipeline.batch.read import UNSIGNED, Ints, bad, slices
 from pipeline.compression import compress
 
-_UNSIGNED: Final = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<u8"}
 _GROWTH: Final = 4
 """A dictionary beside text columns is written out unless that takes this many times the
 bytes: 1,000 rows of one text of 256 KiB must not become 256 MiB."""
@@ -155,7 +154,7 @@ def _join_dictionaries(columns: Sequence[Column]) -> bytes:
 def _dictionary(codes: Any, kind: int, distinct: int) -> bytes:
     width = 1 if distinct <= 1 << 8 else 2
     head = DICT_HEAD.pack(kind, width, distinct)
-    numbers: bytes = codes.astype(_UNSIGNED[width]).tobytes()
+    numbers: bytes = codes.astype(UNSIGNED[width]).tobytes()
     return head + numbers
 
 
@@ -201,7 +200,7 @@ def _framed(parts: Sequence[bytes], border: bytes) -> bytes:
 def _lengths(lengths: Ints) -> bytes:
     largest = int(lengths.max())
     width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
-    return bytes([width]) + lengths.astype(_UNSIGNED[width]).tobytes()
+    return bytes([width]) + lengths.astype(UNSIGNED[width]).tobytes()
 
 
 def integers(values: Ints) -> bytes:
@@ -231,7 +230,7 @@ def _narrow(values: Ints, low: int, width: int) -> bytes:
     if width == 0:
         return head
     offsets = (values.view(np.uint64) - np.uint64(low & 0xFFFFFFFFFFFFFFFF)).astype(
-        _UNSIGNED[width]
+        UNSIGNED[width]
     )
     planes = offsets.view(np.uint8).reshape(len(values), width).T
     return head + planes.tobytes()

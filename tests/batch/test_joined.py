@@ -55,6 +55,16 @@ def test_damaged_parts_are_refused_or_readable(
     assert len(everything(block)) == block.rows
 
 
+def test_a_text_that_is_joined_before_it_is_checked_may_be_damaged() -> None:
+    """Kinds that differ are joined by their values, which then are no UTF-8."""
+    traces = ("0af7651916cd43dd8448eb211c80319c", "no hex \u00e9")
+    parts = [batch_of([one()._replace(trace_id=trace)]) for trace in traces]
+    packed = pack_parts(parts).replace("\u00e9".encode(), b"\xc3\xff")
+
+    with pytest.raises(FrameError, match="UTF-8"):
+        check(parse_block(packed, BLOCK_BYTES))
+
+
 def test_row_numbers_are_not_a_column_of_the_block() -> None:
     """They stand in the block's runs."""
     batch = parse(encode_rows([one(), one()], [0, 5]))
