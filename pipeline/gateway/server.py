@@ -43,8 +43,10 @@ from pipeline.wire.frame import STATUS_TOPIC, SUMMARY_TOPIC
 SOURCE: Final = "gateway"
 """The collector's default source; every entry of a call names its own."""
 
-DRAIN_SECONDS: Final = 10.0
-"""Requests in flight get this long when the gateway is stopped."""
+DRAIN_SECONDS: Final = 3.0
+"""Requests in flight get this long when the gateway is stopped. A listener that reads
+nothing takes it twice (aiohttp waits again once it has cancelled), and `up` kills after
+10 s: entries must have been handed over by then."""
 
 WORKER_SECONDS: Final = 10.0
 """The first question needn't wait for its worker to start; calls to `log` needn't wait

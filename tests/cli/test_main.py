@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from argparse import ArgumentParser
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -51,6 +52,15 @@ def test_a_channel_that_there_is_not_stops_up(capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "pipeline up: alerts.channels: no channel 'pager'; expected console\n"
     )
+
+
+def test_the_gateway_ends_before_up_kills_it():
+    """A listener that reads nothing keeps it twice that long; entries come after."""
+    parser = ArgumentParser()
+    import_module("pipeline.cli.up").add_arguments(parser)
+    drain = import_module("pipeline.gateway.server").DRAIN_SECONDS
+
+    assert 2 * drain < 0.7 * parser.get_default("grace_seconds")
 
 
 def test_options_alone_mean_up(capsys):
