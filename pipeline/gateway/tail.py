@@ -108,7 +108,13 @@ class Hub:
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(ASKED_AT_ONCE)
         self._joining = 0
-        self.missed = 0
+        self._missed_by_gone = 0
+
+    @property
+    def missed(self) -> int:
+        """Entries that listeners have missed, those who are gone included."""
+        present = (one.missed_total for group in self._groups for one in group.clients)
+        return self._missed_by_gone + sum(present)
 
     @property
     def clients(self) -> int:
@@ -145,7 +151,7 @@ class Hub:
     def leave(self, client: Client) -> None:
         """This listener is gone."""
         client.close()
-        self.missed += client.missed_total
+        self._missed_by_gone += client.missed_total
         for group in self._groups:
             group.clients.discard(client)
         self._groups = [group for group in self._groups if group.clients]

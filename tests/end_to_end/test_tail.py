@@ -143,7 +143,9 @@ def test_many_entries_at_once(pipeline, source):
                     missed += data["missed"]
                 else:
                     seen += 1
+            health = await asyncio.to_thread(pipeline.result, "health")
         assert seen + missed == 20_000
+        assert health["tail"]["missed"] >= missed
 
     run(test())
 
