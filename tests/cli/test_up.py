@@ -141,8 +141,10 @@ def test_flags_reach_the_processes(start, tmp_path):
 def test_a_killed_process_is_started_again(start):
     """By SIGKILL, while the others go on."""
     up = start({"a": child("a"), "b": child("b")})
-    pid = int(up.expect(r"hello from a (\d+)")[1])
-    up.expect("hello from b")
+    up.expect_all("hello from a", "hello from b")
+    found = re.search(rb"hello from a (\d+)", up.seen)
+    assert found is not None
+    pid = int(found[1])
     os.kill(pid, signal.SIGKILL)
 
     up.expect(r"up \| a was ended by SIGKILL; again in 0.1 s")
