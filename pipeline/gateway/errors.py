@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pipeline.errors import EntryError, PipelineError
+from pipeline.query import codes
+
+METHOD_NOT_FOUND: Final = codes.METHOD_NOT_FOUND
+INVALID_PARAMS: Final = codes.INVALID_PARAMS
+INTERNAL_ERROR: Final = codes.INTERNAL_ERROR
+TIME_LIMIT: Final = codes.TIME_LIMIT
+CANCELLED: Final = codes.CANCELLED
+"""What a worker answers is passed on with its code."""
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-INTERNAL_ERROR: Final = -32603
-TIME_LIMIT: Final = -32002
 BUSY: Final = -32003
-CANCELLED: Final = -32004
 WORKER_LOST: Final = -32005
 
 MESSAGES: Final = {

@@ -27,17 +27,18 @@ from pipeline.clock import monotonic
 from pipeline.errors import PipelineError, QueryError, StoreError
 from pipeline.limits import FRAME_BYTES
 from pipeline.query.budget import Budget, CancelledError, CostError
+from pipeline.query.codes import (
+    CANCELLED,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    TIME_LIMIT,
+)
 from pipeline.query.requests import FieldError
 
 if TYPE_CHECKING:
     from pipeline.query.answer import Engine
     from pipeline.settings import Settings
-
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-INTERNAL_ERROR: Final = -32603
-TOO_COSTLY: Final = -32002
-CANCELLED: Final = -32004
 
 METHODS: Final = frozenset({"query", "search", "get_stats", "tail"})
 
@@ -197,7 +198,7 @@ def describe(error: PipelineError, budget: Budget) -> Failure:
         return Failure(CANCELLED, error.problem, dict(budget.progress()))
     if isinstance(error, CostError):
         data = {"problem": error.problem, "hint": error.hint, **budget.progress()}
-        return Failure(TOO_COSTLY, error.problem, data)
+        return Failure(TIME_LIMIT, error.problem, data)
     if isinstance(error, QueryError):
         data = {
             "field": error.field if isinstance(error, FieldError) else None,

@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from pipeline.entry import Entry
-from pipeline.query.worker import (
+from pipeline.query.codes import (
     CANCELLED,
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
-    TOO_COSTLY,
+    TIME_LIMIT,
 )
 from tests.query.stores import append
 
@@ -168,7 +168,7 @@ def test_time_limit(path: Path, worker: Worker) -> None:
     fill(path, 1000, blocks=20)
     error = worker.fail("query", timeout=0.000_1, q="exhausted")
 
-    assert error["code"] == TOO_COSTLY
+    assert error["code"] == TIME_LIMIT
     assert error["data"]["rows_scanned"] < 20_000
     assert worker.ask("query", q="exhausted")["count"] == 20_000
 
@@ -180,7 +180,7 @@ def test_row_limit(path: Path) -> None:
 
     error = worker.fail("query", q="exhausted")
 
-    assert (error["code"], error["data"]["rows_scanned"]) == (TOO_COSTLY, 20)
+    assert (error["code"], error["data"]["rows_scanned"]) == (TIME_LIMIT, 20)
     assert worker.end() == 0
 
 
