@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipeline.collectors.collector import Collector
 from pipeline.errors import ConfigError
 from pipeline.settings import Settings, load
 from pipeline.settings.generate import listing, schema
 from pipeline.settings.keys import keys
+from pipeline.settings.model import CollectorLimits
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -246,3 +249,13 @@ def test_settings_cannot_be_changed():
     """A process sees one configuration from its start to its end."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         load().server.port = 1
+
+
+def test_collector_settings_are_the_collectors_own():
+    """Each is an argument of Collector, with the default that it has there."""
+    arguments = inspect.signature(Collector).parameters
+
+    assert dataclasses.asdict(CollectorLimits()) == {
+        item.name: arguments[item.name].default
+        for item in dataclasses.fields(CollectorLimits)
+    }

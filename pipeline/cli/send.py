@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -230,5 +231,6 @@ def _open_collector(arguments: Namespace) -> Collector:
         return Collector(
             settings.ingest.endpoint,
             acknowledge_endpoint=acknowledge or settings.publish.endpoint,
+            **asdict(settings.collector),
         )
     return Collector(arguments.endpoint, acknowledge_endpoint=acknowledge)

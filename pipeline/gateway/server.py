@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections import Counter
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +71,7 @@ class Gateway:
             settings.ingest.endpoint,
             SOURCE,
             acknowledge_endpoint=settings.publish.endpoint,
-            memory_bytes=settings.collector.memory_bytes,
+            **asdict(settings.collector),
         )
         self._pool = worker_pool(settings)
         limits = settings.gateway

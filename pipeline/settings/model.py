@@ -95,7 +95,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class CollectorLimits:
-    """How every Python collector batches, waits and bounds its memory."""
+    """How the gateway and `pipeline send` batch, wait and bound what they hold."""
 
     memory_bytes: int = setting(
         16 << 20, "Most that waits in memory, in bytes.", minimum=64 << 10
