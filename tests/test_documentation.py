@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,22 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.fixture
+def ingester(tmp_path: Path) -> Iterator[RunningIngester]:
+    """One that the programs log to."""
+    running = RunningIngester(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
 def test_every_method_is_named() -> None:
     """In the table of what can be asked."""
     assert [name for name in METHODS if f"`{name}`" not in README] == []
 
 
-def test_its_programs_log(tmp_path: Path) -> None:
+def test_its_programs_log(ingester: RunningIngester) -> None:
     """Each of them as it stands, but for the address."""
-    ingester = RunningIngester(tmp_path)
-    ingester.start()
     for program in PROGRAMS:
         program = program.replace("tcp://127.0.0.1:5555", ingester.ingest)
         subprocess.run(
@@ -45,7 +53,6 @@ def test_its_programs_log(tmp_path: Path) -> None:
     ingester.wait_for("backup took 3 h")
 
     found = {(entry.source, entry.message) for entry in ingester.entries()}
-    ingester.stop()
     assert found == {
         ("web", "started"),
         ("billing", "invoice 7 is late"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -47,19 +48,33 @@ class Up:
             words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         self.seen = b""
+        self._read = b""
 
     def expect(self, pattern: str) -> re.Match[str]:
         """Read on until a line matches; the match."""
-        assert self.process.stdout is not None
         until = time.monotonic() + DEADLINE_SECONDS
         while time.monotonic() < until:
-            line = self.process.stdout.readline()
+            line = self._line(until)
             self.seen += line
             if match := re.search(pattern, line.decode()):
                 return match
             if not line:
                 break
         pytest.fail(f"{pattern!r} did not come:\n{self.seen.decode()}")
+
+    def _line(self, until: float) -> bytes:
+        """The next line, or what there is of it at the end."""
+        assert self.process.stdout is not None
+        output = self.process.stdout.fileno()
+        while b"\n" not in self._read:
+            left = max(0.0, until - time.monotonic())
+            more = select.select([output], [], [], left)[0] and os.read(output, 4096)
+            if not more:
+                line, self._read = self._read, b""
+                return line
+            self._read += more
+        line, _, self._read = self._read.partition(b"\n")
+        return line + b"\n"
 
     def expect_all(self, *patterns: str) -> None:
         """Read on until each pattern has had its line, in whatever order."""
@@ -71,7 +86,7 @@ class Up:
     def finish(self) -> tuple[int, list[str]]:
         """Wait for the end: exit code, and the lines that came until then."""
         rest, _ = self.process.communicate(timeout=DEADLINE_SECONDS)
-        return self.process.returncode, rest.decode().splitlines()
+        return self.process.returncode, (self._read + rest).decode().splitlines()
 
 
 Start = Callable[..., Up]
