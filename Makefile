@@ -6,7 +6,8 @@ CONFIG ?= config/recursive.yaml
 NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
 	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
 
-# Debian packages that tests use; a test without its package is skipped by name.
+# Debian packages that tests use, none so far. A test whose package is absent is skipped
+# by name, and fails where CI=true (tests/conftest.py, requires_tool).
 TEST_PACKAGES :=
 
 .DEFAULT_GOAL := help
