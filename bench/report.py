@@ -89,7 +89,8 @@ def _setting(where: Mapping[str, Any], options: Options) -> str:
     return (
         f"{where['cpu']}, {where['cores']} cores, {where['memory_gb']} GB,"
         f" Python {where['python']}, Linux {where['kernel']};"
-        f" `python -m {_command()}`; medians of {options.runs} runs."
+        f" `python -m {_command()}`;"
+        f" of {options.runs} runs the one with the middle rate."
     )
 
 
