@@ -22,7 +22,6 @@ LAST_WORDS: Final = 5
 CHILD_ENVIRONMENT: Final = {
     "PYTHONUNBUFFERED": "1",  # its lines pass through a pipe
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas per thread are memory that stays
-    "OPENBLAS_NUM_THREADS": "1",
 }
 
 

@@ -171,7 +171,6 @@ def worker_pool(settings: Settings) -> Pool:
     for name in ("timeout_seconds", "max_rows", "max_rows_scanned"):
         value = getattr(settings.query, name)
         environ[f"PIPELINE_QUERY__{name.upper()}"] = str(value)
-    environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return Pool(
         [sys.executable, "-m", "pipeline", "query-worker"],
         environ,

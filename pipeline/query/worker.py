@@ -66,8 +66,6 @@ class Failure(msgspec.Struct):
 
 def run(settings: Settings) -> int:
     """Answer until standard input ends; the exit code."""
-    # numpy's BLAS would start a thread, with 8 MB of buffers, for each core
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Ctrl-C reaches the whole group; the gateway ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from pipeline.query.answer import Engine, Limits
