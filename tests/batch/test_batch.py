@@ -221,6 +221,14 @@ def test_a_level_or_source_that_is_none_is_refused(row: Entry) -> None:
         check(parse(encode_rows([row])))
 
 
+def test_a_text_without_its_newline_is_refused() -> None:
+    """A search over the whole column would find words across two values."""
+    payload = encode_rows([one()._replace(message="abc")])
+
+    with pytest.raises(FrameError, match="no newline"):
+        check(parse(payload.replace(b"abc\n", b"abcd")))
+
+
 def test_a_lone_surrogate_is_the_callers_to_mend() -> None:
     """The encoder says so instead of changing text."""
     with pytest.raises(UnicodeEncodeError):
