@@ -130,6 +130,11 @@ def subscribe(endpoint: str, topics: Iterable[bytes]) -> Socket:
     return _connect(socket, endpoint)
 
 
+def listen(socket: Socket, topic: bytes, *, wanted: bool) -> None:
+    """Subscribe a SUB to one more exact topic, or end that."""
+    socket.setsockopt(zmq.SUBSCRIBE if wanted else zmq.UNSUBSCRIBE, topic)
+
+
 def receive(socket: Socket) -> list[bytes] | None:
     """One whole message without waiting; None when there is none."""
     try:

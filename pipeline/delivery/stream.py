@@ -15,8 +15,8 @@ Pure: a header goes in, a verdict comes out; the ingester acts on it.  Rules, wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -28,6 +28,15 @@ NACK_INTERVAL: Final = 100_000_000
 FINISHED_AGE: Final = 3600 * 1_000_000_000
 IDLE_AGE: Final = 30 * 24 * FINISHED_AGE
 """Nanoseconds; a session's id is never used again."""
+
+FILE_AGE: Final = 400 * 24 * FINISHED_AGE
+"""Nanoseconds; a file's mark is all that tells how far it was read."""
+
+BY_SENDER: Final = "by the sender"
+"""Reason of numbers that a batch covers without a row for them."""
+
+REASONS_MAX: Final = 32
+"""Reasons kept apart for one producer."""
 
 PRODUCERS_MAX: Final = 100_000
 """Producers remembered; at the limit the longest idle is forgotten."""
@@ -57,6 +66,12 @@ class Stream:
     seen: int = 0
     finished: bool = False
     kind: str = "session"
+    tail: int = 0
+    """Of a file, at `accepted`; numbers are then bytes, `stored` entries."""
+
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rejected entries by reason."""
+
     nacked: int = -NACK_INTERVAL
     waiting: bool = False
     """Whether a HELLO is owed once `durable` has reached `accepted`."""
@@ -80,14 +95,31 @@ class Stream:
         self.nacked = now
         return Verdict.NACK
 
-    def take(self, header: Header, rejected: int) -> None:
-        """Move `accepted` over a batch of which `rejected` rows can't be stored."""
+    def take(self, header: Header, rejected: Mapping[str, int]) -> None:
+        """Move `accepted` over a batch, some of whose rows can't be stored."""
         self.lost += header.sequence - self.accepted - 1
         self.accepted = header.last
-        self.stored += header.rows - rejected
-        self.rejected += rejected
-        self.dropped = max(self.dropped, header.dropped_total)
         self.finished = bool(header.flags & Flag.FIN)
+        self.stored += header.rows - sum(rejected.values())
+        self.reject(rejected)
+        if header.flags & Flag.FILE:
+            self.kind, self.tail = "file", header.dropped_total
+            return
+        self.dropped = max(self.dropped, header.dropped_total)
+        if header.span > header.rows:
+            self.reject({BY_SENDER: header.span - header.rows})
+
+    def reject(self, reasons: Mapping[str, int]) -> None:
+        """Count what can't be stored, by reason."""
+        for reason, count in reasons.items():
+            self.rejected += count
+            known = reason in self.reasons or len(self.reasons) < REASONS_MAX
+            name = reason if known else "other"
+            self.reasons[name] = self.reasons.get(name, 0) + count
+
+    def copy(self) -> Stream:
+        """As it is now, for a thread that reads it while it goes on."""
+        return replace(self, reasons=dict(self.reasons))
 
     def duplicate(self, header: Header) -> None:
         """Count what came twice."""
@@ -119,13 +151,16 @@ class Streams:
         """The producer's stream, if there is one; its age stays."""
         return self._streams.get(producer)
 
-    def expire(self, now: int) -> None:
-        """Forget who has finished an hour ago or has been idle for 30 days."""
+    def expire(self, now: int, file_age: int = FILE_AGE) -> None:
+        """Forget who has finished an hour ago or has been idle for 30 days.
+
+        Files, which don't finish, are kept for `file_age` nanoseconds.
+        """
         gone = [
             stream.producer
             for stream in self._streams.values()
             if stream.durable >= stream.accepted
-            and now - stream.seen > (FINISHED_AGE if stream.finished else IDLE_AGE)
+            and now - stream.seen > _age(stream, file_age)
         ]
         for producer in gone:
             self._forget(producer)
@@ -146,3 +181,9 @@ class Streams:
         # One without a mark is in no database: strangers must not fill the list.
         if self._streams.pop(producer).accepted:
             self.forgotten.append(producer)
+
+
+def _age(stream: Stream, file_age: int) -> int:
+    if stream.kind == "file":
+        return file_age
+    return FINISHED_AGE if stream.finished else IDLE_AGE

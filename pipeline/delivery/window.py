@@ -43,6 +43,8 @@ class Held:
     payload: bytes
     crc: int
     flush: bool = False
+    tail: int | None = None
+    """Of a file, at its last byte."""
 
     @property
     def last(self) -> int:
@@ -53,10 +55,11 @@ class Held:
 class Window:
     """Numbers, holds and resends the batches of one producer."""
 
-    def __init__(self, producer: bytes, now: int) -> None:
+    def __init__(self, producer: bytes, now: int, start: int = 0) -> None:
+        """Numbers go on behind `start`, which the ingester has named."""
         self.producer = producer
-        self.durable = 0
-        self.accepted = 0
+        self.durable = start
+        self.accepted = start
         self.rejected = 0
         self.bytes = 0
         self.largest = 0
@@ -64,7 +67,7 @@ class Window:
         self._held: deque[Held] = deque()
         self._next = 0
         """Place in `_held` of the batch to send next."""
-        self._number = 1
+        self._number = start + 1
         self._boot = b""
         self._resume = 0
         self._progress = now
@@ -83,16 +86,43 @@ class Window:
         return self._number - 1
 
     def add(
-        self, payload: bytes, count: int, codec: int, *, flush: bool = False
+        self,
+        payload: bytes,
+        count: int,
+        codec: int,
+        *,
+        span: int | None = None,
+        flush: bool = False,
+        tail: int | None = None,
     ) -> int:
-        """Number a batch and hold it; its first number."""
-        sequence = self._number
-        self._held.append(
-            Held(sequence, count, count, codec, payload, crc32(payload), flush)
-        )
-        self._number += count
+        """Number a batch and hold it; its first number.
+
+        `span` is how many numbers it covers, if not one a row; `tail` is of a file.
+        """
+        sequence, span = self._number, span or count
+        held = Held(sequence, span, count, codec, payload, crc32(payload), flush, tail)
+        self._held.append(held)
+        self._number += span
         self.bytes += len(payload)
         return sequence
+
+    def boundary(self, accepted: int) -> bool:
+        """Whether it can go on at accepted + 1.
+
+        If not, a predecessor with the same id has cut its batches elsewhere: they are
+        cut anew, into a window that starts there.
+        """
+        if accepted == self.last:
+            return True
+        first = self._held[0].sequence if self._held else self._number
+        if accepted < first:  # what was given up is the ingester's `lost`
+            return True
+        return any(held.last == accepted for held in self._held)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held."""
+        return not self._held
 
     def idle(self) -> bool:
         """Whether everything held has been sent."""
@@ -192,5 +222,8 @@ class Window:
     def _header(self, held: Held, flags: int, dropped_total: int) -> bytes:
         base = self._held[0].sequence
         numbers = (held.sequence, base, held.span, held.count)
+        if held.tail is not None:
+            flags |= Flag.FILE
+            dropped_total = held.tail
         header = Header(flags, held.codec, self.producer, *numbers, 0, dropped_total)
         return pack_header(header, held.crc)

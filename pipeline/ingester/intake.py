@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from pipeline.batch.pack import pack
 from pipeline.delivery.stream import Stream, Streams, Verdict
 from pipeline.entry import Entry
-from pipeline.errors import FrameError
+from pipeline.errors import EntryError, FrameError
 from pipeline.ingester.batcher import Batcher, Policy
 from pipeline.limits import BATCH_ROWS, DEAD_LETTER_BYTES, PLAIN_BYTES
 from pipeline.store.block import Part
@@ -58,6 +58,7 @@ class Intake:
         self.replies: dict[bytes, Reply] = {}
         """Producers to be answered now; a NACK outranks an ACK."""
         self._plain = Stream(boot, kind="plain")
+        self._plain_changed = False
         self._rows: list[Entry] = []
         self._row_bytes = 0
         self._marked: set[bytes] = set()
@@ -84,10 +85,11 @@ class Intake:
         """Everything gathered since the last cut, with copies of the marks."""
         self._seal_plain(now)
         marks = [
-            replace(stream) for stream in map(self.streams.peek, self._marked) if stream
+            stream.copy() for stream in map(self.streams.peek, self._marked) if stream
         ]
-        if self._plain.accepted > self._plain.durable:
-            marks.append(replace(self._plain))
+        if self._plain_changed:
+            marks.append(self._plain.copy())
+            self._plain_changed = False
             self._plain.durable = self._plain.accepted
         letters, self._letters = self._letters, []
         forgotten, self.streams.forgotten = self.streams.forgotten, []
@@ -136,19 +138,20 @@ class Intake:
             self.batcher.flush(now)
 
     def _take(self, stream: Stream, header: Header, payload: Bytes, now: int) -> None:
-        batch, rejected = None, header.rows
+        batch, reasons = None, Counter[str]()
         try:
             decoded = decode_batch(header, payload, now)
         except FrameError as error:
             self._bury(error.reason, error.detail, header.producer, bytes(payload), now)
             self.counters["rejected"] += header.rows
+            reasons[error.reason] = header.rows
         else:
-            batch, rejected = decoded.batch, len(decoded.rejected)
-            self._reject(decoded.rejected, header.producer, now)
+            batch = decoded.batch
+            reasons = self._reject(decoded.rejected, header.producer, now)
         if batch is not None:
             part = Part(batch, header.producer, header.sequence, decoded.offsets)
             self._keep(part, len(payload), now)
-        stream.take(header, rejected)
+        stream.take(header, reasons)
         self._marked.add(header.producer)
         self._undurable.add(header.producer)
         self.batcher.hasten(now + self.batcher.policy.age)
@@ -164,11 +167,11 @@ class Intake:
             self._seal_plain(now)
         self._rows += rows.entries
         self._row_bytes += len(frames[-1])
-        self._plain.rejected += len(rows.rejected)
         self.counters["plain_entries"] += len(rows.entries)
         unknown = sum("level_text" in (row.metadata or ()) for row in rows.entries)
         self.counters["unknown_levels"] += unknown
-        self._reject(rows.rejected, None, now)
+        self._plain.reject(self._reject(rows.rejected, None, now))
+        self._plain_changed = True
         if len(self._rows) >= _PLAIN_ROWS or self._row_bytes >= PLAIN_BYTES:
             self._seal_plain(now)
         if rows.entries:
@@ -193,16 +196,13 @@ class Intake:
 
     def _reject(
         self, rejected: Sequence[Rejected], producer: bytes | None, now: int
-    ) -> None:
+    ) -> Counter[str]:
+        """Bury what was rejected; how many by reason."""
         self.counters["rejected"] += len(rejected)
+        reasons = Counter(_reason(error) for _, error, _ in rejected)
         for _, error, found in rejected[:LETTERS_MAX]:
-            self._bury(
-                f"entry_{error.field.split('.')[0][:32]}",
-                str(error),
-                producer,
-                _copy(found),
-                now,
-            )
+            self._bury(_reason(error), str(error), producer, _copy(found), now)
+        return reasons
 
     def _bury(
         self, reason: str, detail: str, producer: bytes | None, body: bytes, now: int
@@ -216,6 +216,10 @@ class Intake:
             DeadLetter(now, reason, detail[:1000], producer, len(body), copy)
         )
         self.batcher.hasten(now + self.batcher.policy.age)
+
+
+def _reason(error: EntryError) -> str:
+    return f"entry_{error.field.split('.')[0][:32]}"
 
 
 def _copy(found: object) -> bytes:

@@ -85,6 +85,7 @@ class Publisher:
             stream.accepted,
             stream.rejected,
             LARGEST_MESSAGE,
+            stream.tail if stream.durable == stream.accepted else 0,
         )
         topic = ACKNOWLEDGE_TOPIC + stream.producer
         transport.send(self.socket, [topic, pack_acknowledgement(reply)])

@@ -58,6 +58,10 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID",
     ),
+    (
+        "ALTER TABLE producers ADD COLUMN tail INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE producers ADD COLUMN reasons BLOB NOT NULL DEFAULT x'80'",
+    ),
 )
 
 VERSION: Final = len(STEPS)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgpack
+
 from pipeline.delivery.stream import Stream
 from pipeline.errors import StoreError
 from pipeline.limits import DEAD_LETTER_BYTES
@@ -66,9 +68,15 @@ class Writer:
         """All producers that the database knows, the longest idle first."""
         found = self._connection.execute(
             "SELECT id, durable, durable, stored, lost, duplicates, rejected, dropped,"
-            " seen, finished FROM producers WHERE kind = 'session' ORDER BY seen"
+            " seen, finished, kind, tail, reasons FROM producers"
+            " WHERE kind != 'plain' ORDER BY seen"
         )
-        return [Stream(*row) for row in found]
+        streams = []
+        for *marks, reasons in found:
+            stream = Stream(*marks)
+            stream.reasons = msgpack.unpackb(reasons)
+            streams.append(stream)
+        return streams
 
     def commit(
         self,
@@ -141,7 +149,8 @@ class Writer:
 
     def _insert_marks(self, marks: Iterable[Stream]) -> None:
         self._connection.executemany(
-            "INSERT OR REPLACE INTO producers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO producers VALUES"
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     stream.producer,
@@ -154,6 +163,8 @@ class Writer:
                     stream.dropped,
                     stream.seen,
                     int(stream.finished),
+                    stream.tail,
+                    msgpack.packb(stream.reasons),
                 )
                 for stream in marks
             ),

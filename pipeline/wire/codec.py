@@ -66,6 +66,10 @@ def decode_plain(message: Bytes, now: int, source: str | None = None) -> Rows:
 
 def decode_batch(header: Header, payload: Bytes, now: int) -> Decoded:
     """The batch behind a header whose CRC matched; raises FrameError."""
+    if not header.rows:
+        if len(payload):
+            raise FrameError("bad_count", f"0 rows in {len(payload)} bytes of payload")
+        return Decoded(None, None, [])
     rows = bool(header.codec & Codec.ROWS)
     if header.codec & Codec.ZSTD:
         payload = decompress(payload, PLAIN_BYTES if rows else PAYLOAD_BYTES)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum, IntFlag
+from hashlib import sha256
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -30,9 +31,9 @@ _HEADER: Final = struct.Struct(
     "Q"  # sequence => the batch's first number
     "Q"  # base => lowest number that the sender still holds
     "Q"  # span => how many numbers the batch covers
-    "I"  # count => rows in the payload
+    "I"  # count => rows in the payload; 0 only when that is empty
     "I"  # crc32 => of the payload, then of this header with zero here
-    "Q"  # dropped_total => entries given up before they got a number
+    "Q"  # dropped_total => entries given up before they got a number; FILE: tail
 )
 HEADER_BYTES: Final = _HEADER.size
 _CRC_AT: Final = struct.calcsize("<4sBBH16sQQQI")
@@ -49,6 +50,12 @@ _ACKNOWLEDGEMENT: Final = struct.Struct(
     "Q"  # rejected => rows of this producer that could not be stored, so far
     "I"  # largest => bytes of the largest message taken
 )
+_TAIL: Final = struct.Struct("<Q")
+"""Version 2 of the acknowledgement, for files: version 1, and the tail at `durable`."""
+
+TAIL_BYTES: Final = 64
+"""Of a file, up to a position: what they are summed up to tells it from another."""
+
 ACKNOWLEDGE_TOPIC: Final = b"a"
 """Topic of a producer's acknowledgements: this letter and its 16 bytes."""
 
@@ -62,6 +69,7 @@ class Flag(IntFlag):
 
     FLUSH = 1
     FIN = 2
+    FILE = 4
 
 
 class Codec(IntFlag):
@@ -121,6 +129,14 @@ class Acknowledgement(NamedTuple):
     accepted: int
     rejected: int
     largest: int
+    tail: int = 0
+    """Of a file, at `durable`; 0 for others."""
+
+
+def file_tail(data: Bytes) -> int:
+    """What stands for the last TAIL_BYTES of a file before a position; never 0."""
+    (number,) = _TAIL.unpack(sha256(data[-TAIL_BYTES:]).digest()[:8])
+    return int(number) % NUMBER_MAX or 1
 
 
 def pack_header(header: Header, payload_crc: int) -> bytes:
@@ -147,8 +163,10 @@ def parse_header(data: Bytes) -> Header:
         raise FrameError("bad_range", f"{detail}; must be 0 < base <= sequence < 2^62")
     if not 0 < header.span < NUMBER_MAX or header.last >= NUMBER_MAX:
         raise FrameError("bad_range", f"span {header.span}; must be 1 or more")
-    if not 0 < header.rows <= min(header.span, BATCH_ROWS):
-        limit = f"1 to {BATCH_ROWS} and at most the span"
+    if header.dropped_total >= NUMBER_MAX:
+        raise FrameError("bad_range", f"dropped_total {header.dropped_total}; >= 2^62")
+    if header.rows > min(header.span, BATCH_ROWS):
+        limit = f"at most {BATCH_ROWS} and the span, {header.span}"
         raise FrameError("bad_count", f"{header.rows} rows; must be {limit}")
     return header
 
@@ -162,18 +180,29 @@ def crc_matches(data: Bytes, payload: Bytes) -> bool:
 
 
 def pack_acknowledgement(reply: Acknowledgement) -> bytes:
-    """The body of an acknowledgement; its topic stands in a frame before it."""
-    return _ACKNOWLEDGEMENT.pack(*reply[:2], 1, *reply[2:])
+    """The body of an acknowledgement; its topic stands in a frame before it.
+
+    With a tail it is of version 2, which only those get who send files.
+    """
+    version = 2 if reply.tail else 1
+    body = _ACKNOWLEDGEMENT.pack(*reply[:2], version, *reply[2:8])
+    return body + _TAIL.pack(reply.tail) if reply.tail else body
 
 
 def parse_acknowledgement(data: Bytes) -> Acknowledgement:
     """An acknowledgement from its body; raises FrameError."""
-    if len(data) != _ACKNOWLEDGEMENT.size:
-        detail = f"{len(data)} bytes; must be {_ACKNOWLEDGEMENT.size}"
+    size = _ACKNOWLEDGEMENT.size
+    if len(data) < size:
+        raise FrameError("bad_acknowledgement", f"{len(data)} bytes; at least {size}")
+    kind, status, version, *rest = _ACKNOWLEDGEMENT.unpack(data[:size])
+    if version not in (1, 2):
+        known = "known: 1 and 2"
+        raise FrameError("bad_version", f"acknowledgement version {version}; {known}")
+    if len(data) != size + (_TAIL.size if version == 2 else 0):
+        detail = f"{len(data)} bytes of version {version}"
         raise FrameError("bad_acknowledgement", detail)
-    kind, status, version, *rest = _ACKNOWLEDGEMENT.unpack(data)
-    if version != 1:
-        raise FrameError("bad_version", f"acknowledgement version {version}; known: 1")
+    if version == 2:
+        rest += _TAIL.unpack(data[size:])
     return Acknowledgement(kind, status, *rest)
 
 

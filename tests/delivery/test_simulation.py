@@ -70,7 +70,7 @@ class Ingester:
         header = parse_header(head)
         verdict = self.stream.judge(header, now)
         if verdict is Verdict.TAKE:
-            self.stream.take(header, 0)
+            self.stream.take(header, {})
             self.waiting += range(header.sequence, header.last + 1)
         replies = {Verdict.NACK: Reply.NACK, Verdict.DUPLICATE: Reply.ACK}
         return replies.get(verdict)

@@ -7,6 +7,7 @@ from pipeline.delivery.stream import (
     FINISHED_AGE,
     IDLE_AGE,
     NACK_INTERVAL,
+    REASONS_MAX,
     Stream,
     Streams,
     Verdict,
@@ -15,9 +16,9 @@ from pipeline.wire.frame import Flag
 from tests.wire.messages import NOW, PRODUCER, header
 
 
-def known(**fields: int) -> Stream:
+def known(stored: int = 0) -> Stream:
     """A producer of which 10 numbers are taken."""
-    return Stream(PRODUCER, **{"accepted": 10, "durable": 10, **fields})
+    return Stream(PRODUCER, 10, 10, stored)
 
 
 @pytest.mark.parametrize(
@@ -72,29 +73,55 @@ def test_taking_moves_accepted_and_the_ledger() -> None:
     """Every number is stored, rejected or lost."""
     stream = known(stored=10)
 
-    stream.take(header(sequence=14, base=14, span=6, rows=6, dropped_total=3), 2)
+    given_up = header(sequence=14, base=14, span=7, rows=6, dropped_total=3)
+    stream.take(given_up, {"entry_level": 2})
 
-    assert (stream.accepted, stream.durable) == (19, 10)
-    assert (stream.lost, stream.stored, stream.rejected) == (3, 14, 2)
+    assert (stream.accepted, stream.durable) == (20, 10)
+    assert (stream.lost, stream.stored, stream.rejected) == (3, 14, 3)
+    assert stream.reasons == {"entry_level": 2, "by the sender": 1}
     assert stream.accepted == stream.lost + stream.stored + stream.rejected
     assert (stream.dropped, stream.finished) == (3, False)
+
+
+def test_a_file_counts_bytes_and_keeps_its_tail() -> None:
+    """What was blank is no rejected entry, and its last field is no counter."""
+    stream = known(stored=1)
+
+    stream.take(
+        header(sequence=11, span=90, rows=2, flags=Flag.FILE, dropped_total=77), {}
+    )
+
+    assert (stream.kind, stream.accepted, stream.tail) == ("file", 100, 77)
+    assert (stream.stored, stream.rejected, stream.dropped) == (3, 0, 0)
+
+
+def test_reasons_are_bounded() -> None:
+    """They come from whoever sends; the count stays right."""
+    stream = known()
+
+    stream.reject({str(number): 1 for number in range(REASONS_MAX + 5)})
+
+    assert len(stream.reasons) == REASONS_MAX + 1
+    assert stream.reasons["other"] == 5
+    assert stream.rejected == REASONS_MAX + 5
 
 
 def test_a_batch_with_fin_finishes_until_another_comes() -> None:
     """A sender that goes on is not finished."""
     stream = known()
 
-    stream.take(header(sequence=11, flags=Flag.FIN), 0)
+    stream.take(header(sequence=11, flags=Flag.FIN), {})
     assert stream.finished
 
-    stream.take(header(sequence=12), 0)
+    stream.take(header(sequence=12), {})
     assert not stream.finished
 
 
 def test_idle_and_finished_producers_are_forgotten() -> None:
-    """After 30 days, or an hour; never one whose commit still runs."""
+    """After 30 days, or an hour; never one whose commit still runs, nor a file."""
     streams = Streams(
         [
+            Stream(b"file", 1, 1, seen=NOW - IDLE_AGE - 1, kind="file"),
             Stream(b"idle", 1, 1, seen=NOW - IDLE_AGE - 1),
             Stream(b"done", 1, 1, seen=NOW - FINISHED_AGE - 1, finished=True),
             Stream(b"open", 2, 1, seen=NOW - IDLE_AGE - 1),
@@ -107,6 +134,7 @@ def test_idle_and_finished_producers_are_forgotten() -> None:
     assert streams.forgotten == [b"idle", b"done"]
     assert streams.peek(b"open")
     assert streams.peek(b"here")
+    assert streams.peek(b"file")
 
 
 def test_the_longest_idle_makes_room_for_a_new_one(

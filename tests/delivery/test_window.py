@@ -259,3 +259,35 @@ def test_what_was_rejected_is_known() -> None:
     made.acknowledge(reply(3, rejected=2), 1)
 
     assert (made.rejected, made.largest) == (2, 1 << 24)
+
+
+def test_a_batch_may_cover_more_numbers_than_rows() -> None:
+    """Numbers of rejected rows, or the bytes of a file with its tail."""
+    window = Window(PRODUCER, 0, start=100)
+    window.add(b"ab", 2, 0, span=50, tail=77)
+
+    frames = window.take(0, 0)
+
+    assert frames is not None
+    header = parse_header(frames[0])
+    assert (header.sequence, header.base, header.span, header.rows) == (101, 101, 50, 2)
+    assert (header.flags & Flag.FILE, header.dropped_total) == (Flag.FILE, 77)
+    assert window.last == 150
+
+
+def test_a_window_knows_where_it_can_go_on() -> None:
+    """What a predecessor of the same id sent may end in the middle of a batch."""
+    window = Window(PRODUCER, 0, start=10)
+    assert window.boundary(10)
+    assert not window.boundary(11)
+
+    window.add(b"x", 5, 0)
+    window.add(b"x", 5, 0)
+
+    assert [place for place in range(8, 22) if window.boundary(place)] == [
+        8,
+        9,
+        10,
+        15,
+        20,
+    ]

@@ -128,6 +128,40 @@ def test_a_batch_that_can_not_be_read_does_not_stop_its_stream(intake: Intake) -
     assert letter.body == (b"poison" * 1000)[:DEAD_LETTER_BYTES]
 
 
+def test_numbers_without_rows_are_those_that_the_sender_rejected(
+    intake: Intake,
+) -> None:
+    """Their place is kept, and a batch may have no row at all."""
+    intake.receive(message(b"", span=5, rows=0), NOW)
+    intake.receive(batch(entries(2), 6), NOW)
+
+    cut = intake.cut(NOW)
+
+    (stream,) = cut.marks
+    assert (stream.accepted, stream.stored) == (7, 2)
+    assert stream.reasons == {"by the sender": 5}
+    assert [number for _, number, _ in stored(cut)] == [6, 7]
+    assert cut.letters == []
+
+
+def test_a_payload_of_no_rows_is_empty(intake: Intake) -> None:
+    """Or else somebody has lost the count."""
+    intake.receive(message(b"x", span=5, rows=0), NOW)
+
+    (letter,) = intake.cut(NOW).letters
+    assert letter.reason == "bad_count"
+
+
+def test_rejected_entries_are_counted_by_reason(intake: Intake) -> None:
+    """Per producer, and those of plain messages under the boot's id."""
+    intake.receive([plain([{"message": "no source"}])], NOW)
+
+    (mark,) = intake.cut(NOW).marks
+
+    assert (mark.kind, mark.rejected) == ("plain", 1)
+    assert mark.reasons == {"entry_source": 1}
+
+
 def test_a_rejected_row_keeps_its_number(intake: Intake) -> None:
     """Its neighbours keep theirs, and a copy of it is buried."""
     maps = [{"source": "a", "message": text} for text in ("0", None, "2")]

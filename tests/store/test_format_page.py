@@ -47,6 +47,7 @@ def test_each_column_is_explained() -> None:
         columns = re.findall(
             r"^ +(\w+) +(?:INTEGER|BLOB|TEXT)", statement, re.MULTILINE
         )
+        columns += re.findall(rf"ALTER TABLE {table} ADD COLUMN (\w+)", sql())
         explained = TEXT.split(f"| column of `{table}` |")[1].split("\n\n")[0]
         words = {word for row in explained.splitlines() for word in row.split("|")[1:2]}
         named = {name.strip() for cell in words for name in cell.split(",")}

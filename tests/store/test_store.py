@@ -152,6 +152,7 @@ def test_a_second_writer_is_told_who_holds_the_database(path: Path) -> None:
 def test_marks_survive_a_restart(path: Path) -> None:
     """The ledger of a producer is read back as it was."""
     stream = Stream(PRODUCER, 9, 9, 7, 1, 2, 1, 3, 42, finished=True)
+    stream.kind, stream.tail, stream.reasons = "file", 77, {"entry_level": 1}
     writer = Writer(path)
     writer.commit([], [stream], [], [], now=1)
     writer.close()

@@ -1,5 +1,6 @@
 """The header and the acknowledgement: what is refused, and with which reason."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline.wire.frame import (
     Reply,
     Status,
     crc_matches,
+    file_tail,
     pack_acknowledgement,
     pack_header,
     parse_acknowledgement,
@@ -32,7 +34,7 @@ def test_a_header_comes_back_as_it_was() -> None:
     flags = Flag.FLUSH | Flag.FIN
     codec = Codec.ZSTD | Codec.ROWS
     last = NUMBER_MAX - 1
-    sent = Header(flags, codec, PRODUCER, last, last, 1, 1, 0, 2**64 - 1)
+    sent = Header(flags, codec, PRODUCER, last, last, 1, 1, 0, last)
 
     packed = pack_header(sent, 0)
 
@@ -56,7 +58,7 @@ def test_the_last_number_follows_from_sequence_and_span() -> None:
         ({"span": 0, "rows": 0}, "bad_range"),
         ({"span": NUMBER_MAX}, "bad_range"),
         ({"sequence": NUMBER_MAX - 1, "span": 2}, "bad_range"),
-        ({"rows": 0}, "bad_count"),
+        ({"dropped_total": NUMBER_MAX}, "bad_range"),
         ({"rows": 2}, "bad_count"),
         ({"rows": BATCH_ROWS + 1, "span": BATCH_ROWS + 1}, "bad_count"),
         ({"codec": 4}, "bad_codec"),
@@ -121,7 +123,8 @@ def test_an_acknowledgement_comes_back_as_it_was() -> None:
     [
         (b"", "bad_acknowledgement"),
         (pack_acknowledgement(REPLY) + b"\0", "bad_acknowledgement"),
-        (b"\1\0\2" + pack_acknowledgement(REPLY)[3:], "bad_version"),
+        (b"\1\0\2" + pack_acknowledgement(REPLY)[3:], "bad_acknowledgement"),
+        (b"\1\0\3" + pack_acknowledgement(REPLY)[3:], "bad_version"),
     ],
 )
 def test_an_acknowledgement_of_another_form_is_refused(
@@ -147,3 +150,20 @@ def test_noise_is_refused_or_in_range(noise: bytes) -> None:
         parse_acknowledgement(noise)
     except FrameError:
         return
+
+
+def test_an_acknowledgement_with_a_tail_is_of_version_2() -> None:
+    """Only those who send files get one; all others get what they know."""
+    with_tail = REPLY._replace(tail=NUMBER_MAX - 1)
+
+    assert parse_acknowledgement(pack_acknowledgement(with_tail)) == with_tail
+    assert [pack_acknowledgement(each)[2] for each in (REPLY, with_tail)] == [1, 2]
+
+
+def test_the_tail_of_a_file_is_of_its_last_64_bytes() -> None:
+    """As FORMAT.md has it: sha256, first 8 bytes, modulo 2^62."""
+    digest = hashlib.sha256(b"x" * 64).digest()
+
+    assert file_tail(b"y" + b"x" * 64) == file_tail(b"x" * 64)
+    assert file_tail(b"x" * 64) == int.from_bytes(digest[:8], "little") % 2**62
+    assert file_tail(b"x" * 63) != file_tail(b"x" * 64)
