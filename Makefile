@@ -6,12 +6,12 @@ CONFIG ?= config/recursive.yaml
 NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
 	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
 
-# Debian packages that tests use, none so far. A test whose package is absent is skipped
-# by name, and fails where CI=true (tests/conftest.py, requires_tool).
-TEST_PACKAGES :=
+# Debian packages that tests use. A test whose package is absent is skipped by name, and
+# fails where CI=true (tests/conftest.py, requires_tool).
+TEST_PACKAGES := strace faketime rsyslog rsyslog-czmq iproute2 iptables e2fsprogs util-linux
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench config test-tools check-node
+.PHONY: help run test lint faults bench config test-tools check-node
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,12 +21,15 @@ run: $(VENV)/run.stamp ## install what is missing, then start the whole pipeline
 
 test: $(VENV)/test.stamp lint check-node ## lint, then the tests of Node and Python
 	$(if $(NODE_TESTS),node --test $(NODE_TESTS))
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -rs
 
 lint: $(VENV)/test.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+faults: $(VENV)/test.stamp ## the long forms of the faults (FAULTS="names" for some)
+	$(BIN)/python -m tests.faults $(FAULTS)
 
 bench: $(VENV)/bench.stamp ## measure, and write the table of the README
 	$(BIN)/python -m bench.report

@@ -1,0 +1,227 @@
+"""Who decides what is lost: counters beside the system, compared with the store.
+
+Each producing process numbers its entries 1, 2, 3 ... over all its lives, and keeps in
+a file that it maps what it has tried and what was accepted.  A killed process leaves
+its mapped pages to the kernel, so the counters are as of its last instruction.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.batch.layout import SOURCE, Kind
+from pipeline.store.block import Block
+from pipeline.store.reader import Reader
+from tests.faults.report import Figures
+
+Ints = npt.NDArray[Any]
+
+NUMBER = "metadata.n"
+"""The column that holds the number."""
+
+_CELL_BYTES = 8
+_EXAMPLES = 5
+
+
+class Claim(NamedTuple):
+    """What the entries of one source must be: 1 to `accepted`, perhaps to `tried`."""
+
+    source: str
+    tried: int
+    accepted: int
+
+
+class Oracle:
+    """Counters of the producing process whose entries have the file's name as source.
+
+    `tried` is written before a call and `accepted` after it has returned; `durable` is
+    the last number that the pipeline has acknowledged, as far as the process knew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.source = path.name
+        with path.open("a+b") as file:
+            file.truncate(mmap.PAGESIZE)
+            self._map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self.cells = memoryview(self._map).cast("q")
+        """tried, accepted, durable: for the loop that has no time for a property."""
+
+    @property
+    def tried(self) -> int:
+        """The last number that was given to a call."""
+        return self.cells[0]
+
+    @property
+    def accepted(self) -> int:
+        """The last number whose call has returned."""
+        return self.cells[1]
+
+    @property
+    def durable(self) -> int:
+        """The last number that was acknowledged."""
+        return self.cells[2]
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self.cells.release()
+        self._map.close()
+
+
+class Verdict(NamedTuple):
+    """The store against the claims."""
+
+    entries: int
+    lost: int
+    doubled: int
+    disordered: int
+    unknown: int
+    examples: str = ""
+    """The first numbers that are wrong, for whoever has to find out why."""
+
+    def figures(self, fault: str, runs: int, **others: Any) -> Figures:
+        """The same as a row of the report."""
+        found = Figures(
+            fault, runs, self.entries, self.lost, self.doubled, self.disordered
+        )
+        return found._replace(unknown=self.unknown, **{"note": self.examples, **others})
+
+
+class _Tally:
+    """Of one source: how often each number was found, up to 255 times."""
+
+    def __init__(self, claim: Claim | Oracle) -> None:
+        self.source = claim.source
+        self.accepted = claim.accepted
+        self.tried = claim.tried
+        self.counts = np.zeros(claim.tried + 1, np.uint8)
+        self.unknown = 0
+        self.doubled = 0
+
+    def add(self, numbers: Ints) -> None:
+        """Numbers of rows of this source, any of them."""
+        known = numbers[(numbers >= 1) & (numbers <= self.tried)]
+        self.unknown += len(numbers) - len(known)
+        # in order and none twice, as they mostly are: one step instead of sorting
+        if not np.all(known[1:] > known[:-1]):
+            distinct = np.unique(known)
+            self.doubled += len(known) - len(distinct)
+            known = distinct
+        self.doubled += int(np.count_nonzero(self.counts[known]))
+        self.counts[known] = 1
+
+    @property
+    def lost(self) -> Ints:
+        """Accepted numbers that were not found."""
+        return np.flatnonzero(self.counts[1 : self.accepted + 1] == 0) + 1
+
+
+class _Order:
+    """Whether each producer's rows stand in the order in which they were logged."""
+
+    def __init__(self) -> None:
+        self.wrong = 0
+        self.first = ""
+        self._last: dict[tuple[bytes, str], tuple[int, int]] = {}
+
+    def add(self, key: tuple[bytes, str], numbers: Ints, ids: Ints) -> None:
+        """The next rows of a producer and source: the protocol's numbers, and ours."""
+        before = self._last.get(key, (0, 0))
+        for name, found, last in zip(
+            ("number", "n"), (numbers, ids), before, strict=True
+        ):
+            steps = np.diff(found, prepend=last)
+            wrong = np.flatnonzero(steps <= 0)
+            self.wrong += len(wrong)
+            if len(wrong) and not self.first:
+                value = found[wrong[0]]
+                self.first = f"{key[1]}: {name} {value} after {value - steps[wrong[0]]}"
+        self._last[key] = int(numbers[-1]), int(ids[-1])
+
+
+def check(database: Path, claims: Sequence[Claim | Oracle]) -> Verdict:
+    """Compare all that is stored with what was logged.
+
+    Holds one block and a byte a claimed number.  Raises StoreError for a block that
+    can't be read.
+    """
+    tallies = {claim.source: _Tally(claim) for claim in claims}
+    order = _Order()
+    entries = strangers = 0
+    for block in _blocks(database):
+        entries += block.rows
+        for producer, source, numbers, ids in _groups(block):
+            tally = tallies.get(source)
+            if tally is None:
+                strangers += len(ids)
+                continue
+            tally.add(ids)
+            order.add((producer, source), numbers, ids)
+    missing = {tally.source: tally.lost for tally in tallies.values()}
+    return Verdict(
+        entries,
+        sum(map(len, missing.values())),
+        sum(tally.doubled for tally in tallies.values()),
+        order.wrong,
+        strangers + sum(tally.unknown for tally in tallies.values()),
+        "; ".join([*_named(missing), *filter(None, [order.first])]),
+    )
+
+
+def _named(missing: dict[str, Ints]) -> Iterator[str]:
+    """The first numbers that each source misses, neighbours as one."""
+    for source, lost in missing.items():
+        if len(lost):
+            stretches = np.split(lost, np.flatnonzero(np.diff(lost) > 1) + 1)
+            texts = [f"{part[0]}-{part[-1]}" for part in stretches[:_EXAMPLES]]
+            yield f"{source} misses {', '.join(texts)}"
+
+
+def _blocks(database: Path) -> Iterator[Block]:
+    reader = Reader(database)
+    try:
+        reader.refresh()
+        for header in reader.headers:
+            yield reader.load(header.id)
+    finally:
+        reader.close()
+
+
+def _groups(block: Block) -> Iterator[tuple[bytes, str, Ints, Ints]]:
+    """Producer, source, numbers and ids of the rows that have both in common."""
+    names = block.batch.columns[SOURCE].dictionary
+    sources = block.batch.columns[SOURCE].codes.astype(np.int64)
+    runs = block.runs
+    producers = np.repeat(runs.codes, runs.rows)
+    starts = np.cumsum(runs.rows) - runs.rows
+    numbers = np.arange(block.rows) + np.repeat(runs.firsts - starts, runs.rows)
+    ids = _ids(block)
+    keys = producers * len(names) + sources
+    for key in np.unique(keys).tolist():
+        rows = np.flatnonzero(keys == key)
+        producer, source = divmod(key, len(names))
+        yield runs.producers[producer], names[source], numbers[rows], ids[rows]
+
+
+def _ids(block: Block) -> Ints:
+    """The number of each row; 0, which nobody has, where there is none."""
+    column = block.batch.column(NUMBER)
+    if column is None:
+        return np.zeros(block.rows, np.int64)
+    if column.kind is Kind.INT64:
+        values = column.numbers
+    else:  # somebody else's entries have an `n` of their own beside ours
+        found = column.values(np.arange(column.count))
+        values = np.array([n if type(n) is int else 0 for n in found], np.int64)
+    mask = block.batch.present(NUMBER)
+    if mask is None:
+        return values
+    ids = np.zeros(block.rows, np.int64)
+    ids[mask] = values
+    return ids

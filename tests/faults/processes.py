@@ -1,0 +1,196 @@
+"""Real processes that a fault may kill, freeze and start again.
+
+What they say goes to files in their folder, so that no pipe fills up and a failure can
+be read afterwards.  All of them are ended with the `with` that started them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from tests.faults.oracle import Oracle
+
+READY_SECONDS = 30.0
+END_SECONDS = 180.0
+POLL_SECONDS = 0.01
+ROOT = Path(__file__).parents[2]
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """The first true value of the condition; raises AssertionError when time is up."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+class Process:
+    """A process of a fault; `ready` is a pattern in what it says."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        said: Path,
+        ready: str,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.words = list(words)
+        self.said = said
+        self.environment = environment or dict(os.environ)
+        self.child: subprocess.Popen[bytes] | None = None
+        self._ready = re.compile(ready, re.M)
+        self._from = 0
+
+    def start(self) -> Self:
+        """Start it and wait until it is ready."""
+        self._from = self.said.stat().st_size if self.said.exists() else 0
+        with self.said.open("ab") as log:
+            self.child = subprocess.Popen(
+                self.words,
+                env=self.environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_for(f"{self.said.name} is ready", self._is_ready, READY_SECONDS)
+        return self
+
+    @property
+    def text(self) -> str:
+        """What it has said since it was started last."""
+        with self.said.open("rb") as log:
+            log.seek(self._from)
+            return log.read().decode(errors="replace")
+
+    def _is_ready(self) -> bool:
+        if self._ready.search(self.text):
+            return True
+        assert self.running.poll() is None, f"{self.said.name}: {self.text[-2000:]}"
+        return False
+
+    @property
+    def running(self) -> subprocess.Popen[bytes]:
+        """The child; raises AssertionError when it was never started."""
+        assert self.child is not None
+        return self.child
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.running.pid
+
+    def kill(self) -> None:
+        """SIGKILL: nothing in it runs any more."""
+        self.running.kill()
+        self.running.wait(END_SECONDS)
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting."""
+        self.running.send_signal(signal.SIGTERM)
+
+    def stop(self, seconds: float = END_SECONDS) -> int:
+        """SIGTERM; its exit code."""
+        self.ask_to_stop()
+        return self.running.wait(seconds)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until it has taken effect."""
+        self.running.send_signal(signal.SIGSTOP)
+        wait_for("frozen", lambda: state_of(self.pid) == "T")
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.running.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Whatever state it is in."""
+        if self.child is not None and self.child.poll() is None:
+            self.child.send_signal(signal.SIGCONT)
+            self.kill()
+
+
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process does: R, S, T ..."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+class Ingester(Process):
+    """An ingester over a database in `folder`; settings as SECTION__NAME="value"."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.ingest = settings.setdefault("INGEST__ENDPOINT", f"ipc://{folder}/in")
+        self.publish = settings.setdefault("PUBLISH__ENDPOINT", f"ipc://{folder}/out")
+        database = settings.setdefault("STORAGE__DB_PATH", f"{folder}/logs.db")
+        settings.setdefault("STORAGE__MAX_SIZE_MB", "100000")
+        self.database = Path(database)
+        super().__init__(
+            [sys.executable, "-m", "pipeline", "ingester"],
+            folder / "ingester.log",
+            "^ingester ready",
+            os.environ | {f"PIPELINE_{name}": text for name, text in settings.items()},
+        )
+
+    def kill_and_restart(self) -> None:
+        """kill -9, and a new one at once."""
+        self.kill()
+        self.start()
+
+
+class Producer(Process):
+    """A `tests.faults.producer` with an oracle named like the source."""
+
+    def __init__(self, ingester: Ingester, source: str, *options: str) -> None:
+        self.oracle = Oracle(ingester.folder / source)
+        words = [sys.executable, "-m", "tests.faults.producer", str(self.oracle.path)]
+        words += ["--endpoint", ingester.ingest, "--publish", ingester.publish]
+        super().__init__(
+            [*words, *options], ingester.folder / f"{source}.log", "^producing"
+        )
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Its last line, once it has ended."""
+        report: dict[str, Any] = json.loads(self.text.splitlines()[-1])
+        return report
+
+    def finish(self, seconds: float = END_SECONDS) -> dict[str, Any]:
+        """Wait until it has flushed and closed; its report, where both are true."""
+        code = self.running.wait(seconds)
+        assert code == 0, f"{self.said.name} ended with {code}: {self.text[-2000:]}"
+        assert self.report["flushed"], self.report
+        assert self.report["closed"], self.report
+        return self.report
+
+
+@contextmanager
+def started(*processes: Process) -> Iterator[None]:
+    """Start them in this order; none of them is left at the end."""
+    try:
+        for process in processes:
+            process.start()
+        yield
+    finally:
+        for process in reversed(processes):
+            process.end()
+
+
+def finish(producers: Sequence[Producer]) -> None:
+    """Ask all of them to stop, then wait until all is durable."""
+    for producer in producers:
+        producer.ask_to_stop()
+    for producer in producers:
+        producer.finish()
