@@ -14,11 +14,11 @@ from datetime import tzinfo
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeline import limits
+from pipeline.civil import LOCAL
 from pipeline.collectors.parsers import fields_from_map, parse_json, parse_logfmt
 from pipeline.collectors.stamps import (
     FORMATS,
     HEAD,
-    LOCAL,
     Stamp,
     read_level,
     read_stamp,

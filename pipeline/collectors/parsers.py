@@ -12,7 +12,7 @@ from datetime import tzinfo
 from types import UnionType
 from typing import Any, Final
 
-from pipeline.collectors.stamps import LOCAL
+from pipeline.civil import LOCAL
 from pipeline.errors import EntryError
 from pipeline.level import Level, parse_level
 from pipeline.timestamp import parse_timestamp

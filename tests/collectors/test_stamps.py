@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.civil import LOCAL
 from pipeline.collectors.lines import LineParser
-from pipeline.collectors.stamps import FORMATS, HEAD, LOCAL, read_stamp
+from pipeline.collectors.stamps import FORMATS, HEAD, read_stamp
 from pipeline.entry import LEVEL_NAMES, format_timestamp, parse_timestamp
 
 NOW = parse_timestamp("2026-11-22T10:00:00Z", 0)
