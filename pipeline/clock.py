@@ -11,3 +11,6 @@ The function itself, not one around it: a log call is a microsecond."""
 
 monotonic = time.monotonic
 """Seconds since some fixed moment: for waits and ages; it never jumps."""
+
+monotonic_ns = time.monotonic_ns
+"""The same in nanoseconds."""

@@ -104,7 +104,7 @@ class Sender:
         self._limits = limits
         self._outbox = outbox
         self._on_error = on_error
-        self._window = Window(self.producer, clock.now_ns())
+        self._window = Window(self.producer, clock.monotonic_ns())
         self._marks: deque[tuple[int, int, int]] = deque()
         """(number, rows and submitted rows settled once it is durable), in order."""
         self._calls: deque[tuple[int, int, OnDurable]] = deque()
@@ -197,7 +197,7 @@ class Sender:
         while (frames := transport.receive(replies)) is not None:
             with suppress(FrameError):
                 reply = parse_acknowledgement(frames[-1])
-                moved |= self._window.acknowledge(reply, clock.now_ns())
+                moved |= self._window.acknowledge(reply, clock.monotonic_ns())
                 self._outbox.connected |= reply.kind == Reply.HELLO
         if not moved:
             return
@@ -340,7 +340,7 @@ class Sender:
         self._blocked = False
         if not self._outbox.connected and self._awaits_hello(push):
             return
-        now = clock.now_ns()
+        now = clock.monotonic_ns()
         self._window.expire(now)
         closing = self._outbox.closing
         dropped = self._outbox.dropped.total()

@@ -10,7 +10,8 @@ Pure: a header goes in, a verdict comes out; the ingester acts on it.  Rules, wi
 4. anything else is a gap or straddles `accepted`: drop and NACK, at most one per
    100 ms; the sender goes on at accepted + 1.
 
-`durable` follows `accepted` when a commit has ended.
+`durable` follows `accepted` when a commit has ended.  `now` is monotonic everywhere: a
+clock that is set must neither hold back a NACK nor forget who is here.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ class Stream:
     rejected: int = 0
     dropped: int = 0
     seen: int = 0
+    """Time of day of its last batch, for the ledger."""
+
     finished: bool = False
     kind: str = "session"
     tail: int = 0
@@ -73,12 +76,15 @@ class Stream:
     """Rejected entries by reason."""
 
     nacked: int = -NACK_INTERVAL
+    touched: int | None = None
+    """When its last batch came; idle time counts from the start of the process."""
+
     waiting: bool = False
     """Whether a HELLO is owed once `durable` has reached `accepted`."""
 
     def judge(self, header: Header, now: int) -> Verdict:
         """What the rules say of a batch, without taking it."""
-        self.seen = now
+        self.touched = now
         if header.last <= self.accepted:
             return Verdict.DUPLICATE
         following = self.accepted + 1
@@ -156,12 +162,13 @@ class Streams:
 
         Files, which don't finish, are kept for `file_age` nanoseconds.
         """
-        gone = [
-            stream.producer
-            for stream in self._streams.values()
-            if stream.durable >= stream.accepted
-            and now - stream.seen > _age(stream, file_age)
-        ]
+        gone = []
+        for stream in self._streams.values():
+            if stream.touched is None:
+                stream.touched = now
+            idle = now - stream.touched > _age(stream, file_age)
+            if idle and stream.durable >= stream.accepted:
+                gone.append(stream.producer)
         for producer in gone:
             self._forget(producer)
 

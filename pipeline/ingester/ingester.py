@@ -81,12 +81,18 @@ class Ingester:
     def _turn(self) -> None:
         self._receive(not self._intake.batcher.full())
         ready = self._poller.wait(self._patience())
-        now = clock.now_ns()
+        now = self._look_at_clocks()
         self._greet(self._publisher.subscriptions())
         if self._pull in ready:
             self._take_in(now)
         self._advance(now)
         self._tell(clock.monotonic(), now)
+
+    def _look_at_clocks(self) -> int:
+        """Nanoseconds, monotonic; the time of day may have been set meanwhile."""
+        now = clock.monotonic_ns()
+        self._intake.epoch = clock.now_ns() - now
+        return now
 
     def _receive(self, wanted: bool) -> None:
         """Stop reading the socket when the next commit is full; senders then wait."""
@@ -106,7 +112,7 @@ class Ingester:
             waits.append(self._retry_at - now)
         deadline = self._intake.batcher.deadline()
         if deadline is not None and not self._committer.busy and not self._failed:
-            waits.append((deadline - clock.now_ns()) / 1e9)
+            waits.append((deadline - clock.monotonic_ns()) / 1e9)
         return max(0.0, min(waits))
 
     def _take_in(self, now: int) -> None:
@@ -181,7 +187,7 @@ class Ingester:
             self._publisher.status(
                 {
                     "pid": os.getpid(),
-                    "time": now,
+                    "time": now + self._intake.epoch,
                     "status": self._status().name,
                     "producers": len(self._intake.streams),
                     "waiting_rows": self._intake.batcher.rows,
@@ -206,7 +212,7 @@ class Ingester:
             before = self._intake.counters["messages"]
             self._receive(not self._intake.batcher.full())
             self._poller.wait(0.01)
-            now = clock.now_ns()
+            now = self._look_at_clocks()
             self._take_in(now)
             self._advance(now)
             if self._intake.counters["messages"] != before:
@@ -217,7 +223,7 @@ class Ingester:
         """Commit what waits; a disk that refuses gets until `end`."""
         self._intake.batcher.hasten(0)
         while clock.monotonic() < end:
-            now = clock.now_ns()
+            now = self._look_at_clocks()
             self._advance(now)
             waits = self._intake.batcher.deadline() is not None
             if not waits and not self._committer.busy and self._failed is None:

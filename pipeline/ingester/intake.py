@@ -53,6 +53,9 @@ class Intake:
 
     def __init__(self, boot: bytes, known: Sequence[Stream], policy: Policy) -> None:
         self.streams = Streams(known)
+        self.epoch = 0
+        """Time of day less `now`, which is monotonic everywhere here; its owner looks
+        anew each turn, for the time of day may be set."""
         self.batcher = Batcher(policy)
         self.counters: Counter[str] = Counter()
         self.replies: dict[bytes, Reply] = {}
@@ -124,6 +127,7 @@ class Intake:
             return
         stream = self.streams.get(header.producer)
         verdict = stream.judge(header, now)
+        stream.seen = now + self.epoch
         if verdict is Verdict.TAKE:
             self._take(stream, header, payload, now)
         elif verdict is Verdict.DUPLICATE:
@@ -140,7 +144,7 @@ class Intake:
     def _take(self, stream: Stream, header: Header, payload: Bytes, now: int) -> None:
         batch, reasons = None, Counter[str]()
         try:
-            decoded = decode_batch(header, payload, now)
+            decoded = decode_batch(header, payload, now + self.epoch)
         except FrameError as error:
             self._bury(error.reason, error.detail, header.producer, bytes(payload), now)
             self.counters["rejected"] += header.rows
@@ -162,7 +166,7 @@ class Intake:
         source = None
         if len(frames) == 2 and 0 < len(frames[0]) <= _NAME_BYTES:
             source = bytes(frames[0]).decode(errors="replace")
-        rows = decode_plain(frames[-1], now, source)
+        rows = decode_plain(frames[-1], now + self.epoch, source)
         if len(self._rows) + len(rows.entries) > BATCH_ROWS:
             self._seal_plain(now)
         self._rows += rows.entries
@@ -187,7 +191,7 @@ class Intake:
             self._keep(Part(batch, plain.producer, plain.accepted + 1, None), size, now)
             plain.accepted += len(rows)
             plain.stored += len(rows)
-            plain.seen = now
+            plain.seen = now + self.epoch
 
     def _keep(self, part: Part, size: int, now: int) -> None:
         self.counters["entries"] += part.batch.rows
@@ -212,8 +216,9 @@ class Intake:
             self.counters["dead_letters_not_kept"] += 1
             return
         copy = bytes(body[:DEAD_LETTER_BYTES])
+        time = now + self.epoch
         self._letters.append(
-            DeadLetter(now, reason, detail[:1000], producer, len(body), copy)
+            DeadLetter(time, reason, detail[:1000], producer, len(body), copy)
         )
         self.batcher.hasten(now + self.batcher.policy.age)
 

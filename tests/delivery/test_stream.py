@@ -121,11 +121,11 @@ def test_idle_and_finished_producers_are_forgotten() -> None:
     """After 30 days, or an hour; never one whose commit still runs, nor a file."""
     streams = Streams(
         [
-            Stream(b"file", 1, 1, seen=NOW - IDLE_AGE - 1, kind="file"),
-            Stream(b"idle", 1, 1, seen=NOW - IDLE_AGE - 1),
-            Stream(b"done", 1, 1, seen=NOW - FINISHED_AGE - 1, finished=True),
-            Stream(b"open", 2, 1, seen=NOW - IDLE_AGE - 1),
-            Stream(b"here", 1, 1, seen=NOW - FINISHED_AGE - 1),
+            Stream(b"file", 1, 1, touched=NOW - IDLE_AGE - 1, kind="file"),
+            Stream(b"idle", 1, 1, touched=NOW - IDLE_AGE - 1),
+            Stream(b"done", 1, 1, touched=NOW - FINISHED_AGE - 1, finished=True),
+            Stream(b"open", 2, 1, touched=NOW - IDLE_AGE - 1),
+            Stream(b"here", 1, 1, touched=NOW - FINISHED_AGE - 1),
         ]
     )
 
@@ -164,3 +164,14 @@ def test_strangers_do_not_fill_the_list_of_the_forgotten(
         streams.get(bytes([number]))
 
     assert (len(streams), streams.forgotten) == (2, [])
+
+
+def test_idle_time_counts_while_the_ingester_runs() -> None:
+    """What the database says of earlier may come from a clock that was wrong."""
+    streams = Streams([Stream(b"idle", 1, 1, seen=0)])
+
+    streams.expire(NOW)
+    assert streams.forgotten == []
+    streams.expire(NOW + IDLE_AGE + 1)
+
+    assert streams.forgotten == [b"idle"]

@@ -304,3 +304,23 @@ def test_a_producer_that_comes_back_is_not_forgotten_with_its_old_mark(
     cut = intake.cut(NOW)
 
     assert [mark.producer for mark in cut.marks] == cut.forgotten == [PRODUCER]
+
+
+def test_the_time_of_day_may_be_set_back(intake: Intake) -> None:
+    """Entries get the new one; a commit and a NACK are due as if nothing had been."""
+    intake.epoch = 1_000_000_000_000
+    intake.receive([plain({"source": "a", "message": "0"})], 0)
+    intake.receive(batch(entries(1), 5), 0)
+    intake.replies.clear()
+
+    intake.epoch = 0
+    intake.receive([plain({"source": "a", "message": "1"})], 100_000_000)
+    intake.receive(batch(entries(1), 5), 100_000_000)
+
+    assert intake.replies == {PRODUCER: Reply.NACK}
+    assert intake.due(100_000_000)
+    (parts,) = intake.cut(100_000_000).blocks
+    times = [part.batch.column("timestamp") for part in parts]
+    assert [list(time.numbers) for time in times if time] == [
+        [1_000_000_000_000, 100_000_000]
+    ]
