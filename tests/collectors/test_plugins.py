@@ -130,7 +130,7 @@ def test_the_example_of_the_page_works(
 ) -> None:
     """As it stands; only what reads the device is put beside it."""
     assert plugins.__doc__ is not None
-    example = plugins.__doc__.split("of its own:\n")[1].split("\n- ")[0]
+    example = plugins.__doc__.split("its own:\n")[1].split("\n- ")[0]
     program = "read = float\n" + textwrap.dedent(example)
     (tmp_path / f"{module}_example.py").write_text(program)
     options = {"device": "21.5", "every": 0.01}
