@@ -25,7 +25,8 @@ Ints = npt.NDArray[Any]
 NUMBER = "metadata.n"
 """The column that holds the number."""
 
-_CELL_BYTES = 8
+_COUNT = 3
+_STRETCHES = 4
 _EXAMPLES = 5
 
 
@@ -35,6 +36,8 @@ class Claim(NamedTuple):
     source: str
     tried: int
     accepted: int
+    uncertain: Sequence[tuple[int, int]] = ()
+    """First and last of what was tried but not accepted when a life ended."""
 
 
 class Oracle:
@@ -51,7 +54,8 @@ class Oracle:
             file.truncate(mmap.PAGESIZE)
             self._map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
         self.cells = memoryview(self._map).cast("q")
-        """tried, accepted, durable: for the loop that has no time for a property."""
+        """tried, accepted, durable: for the loop that has no time for a property; then
+        the count of uncertain stretches, and these."""
 
     @property
     def tried(self) -> int:
@@ -67,6 +71,21 @@ class Oracle:
     def durable(self) -> int:
         """The last number that was acknowledged."""
         return self.cells[2]
+
+    @property
+    def uncertain(self) -> list[tuple[int, int]]:
+        """First and last of each stretch that was tried when the process was killed."""
+        ends = self.cells[_STRETCHES : _STRETCHES + 2 * self.cells[_COUNT]].tolist()
+        return list(zip(ends[::2], ends[1::2], strict=True))
+
+    def resume(self) -> None:
+        """Begin another life: a call that never returned promised nothing."""
+        tried, accepted, _, count = self.cells[:_STRETCHES].tolist()
+        if tried > accepted:
+            place = _STRETCHES + 2 * count
+            self.cells[place], self.cells[place + 1] = accepted + 1, tried
+            self.cells[_COUNT] = count + 1
+            self.cells[1] = tried
 
     def close(self) -> None:
         """Unmap the file."""
@@ -94,13 +113,16 @@ class Verdict(NamedTuple):
 
 
 class _Tally:
-    """Of one source: how often each number was found, up to 255 times."""
+    """Of one source: which numbers were found, and which need not be."""
 
     def __init__(self, claim: Claim | Oracle) -> None:
         self.source = claim.source
-        self.accepted = claim.accepted
         self.tried = claim.tried
-        self.counts = np.zeros(claim.tried + 1, np.uint8)
+        self.found = np.zeros(claim.tried + 1, np.bool_)
+        self.excused = np.zeros(claim.tried + 1, np.bool_)
+        self.excused[claim.accepted + 1 :] = True
+        for first, last in claim.uncertain:
+            self.excused[first : last + 1] = True
         self.unknown = 0
         self.doubled = 0
 
@@ -113,13 +135,13 @@ class _Tally:
             distinct = np.unique(known)
             self.doubled += len(known) - len(distinct)
             known = distinct
-        self.doubled += int(np.count_nonzero(self.counts[known]))
-        self.counts[known] = 1
+        self.doubled += int(np.count_nonzero(self.found[known]))
+        self.found[known] = True
 
     @property
     def lost(self) -> Ints:
         """Accepted numbers that were not found."""
-        return np.flatnonzero(self.counts[1 : self.accepted + 1] == 0) + 1
+        return np.flatnonzero(~(self.found | self.excused)[1:]) + 1
 
 
 class _Order:
@@ -148,7 +170,7 @@ class _Order:
 def check(database: Path, claims: Sequence[Claim | Oracle]) -> Verdict:
     """Compare all that is stored with what was logged.
 
-    Holds one block and a byte a claimed number.  Raises StoreError for a block that
+    Holds one block and two bytes a claimed number.  Raises StoreError for a block that
     can't be read.
     """
     tallies = {claim.source: _Tally(claim) for claim in claims}

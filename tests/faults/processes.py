@@ -150,6 +150,34 @@ class Ingester(Process):
         self.start()
 
 
+class Pipeline(Ingester):
+    """`pipeline up`: the ingester and all others, under a supervisor."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(folder, SERVER__PORT="0", **settings)
+        self.words[-1] = "up"
+        self._ready = re.compile(r"\bready: ")
+
+
+class Beside(Process):
+    """Another process of the pipeline, beside an ingester: gateway or analyzer."""
+
+    def __init__(self, name: str, ingester: Ingester) -> None:
+        super().__init__(
+            [sys.executable, "-m", "pipeline", name],
+            ingester.folder / f"{name}.log",
+            f"^{name} ready",
+            ingester.environment | {"PIPELINE_SERVER__PORT": "0"},
+        )
+
+    @property
+    def port(self) -> int:
+        """Of the gateway."""
+        found = re.search(r"ready http://.*:(\d+)", self.text)
+        assert found is not None
+        return int(found[1])
+
+
 class Producer(Process):
     """A `tests.faults.producer` with an oracle named like the source."""
 

@@ -186,6 +186,7 @@ def main() -> None:
     parser.add_argument("--flush-seconds", type=float, default=FLUSH_SECONDS)
     arguments = parser.parse_args()
     oracle = Oracle(arguments.oracle)
+    oracle.resume()
     through = through_push if arguments.plain else through_collector
     start = time.monotonic()
     report = through(arguments, oracle)

@@ -68,6 +68,19 @@ def test_what_was_tried_may_be_there_or_not(tmp_path):
     assert judged(tmp_path / "b", rows(1, 2, 3), accepted=3) == (3, 0, 0, 0, 0)
 
 
+def test_a_call_that_never_returned_promised_nothing(tmp_path):
+    """Neither in the life that it ended nor in the next one."""
+    oracle = Oracle(tmp_path / "p0")
+    for tried, accepted in ((3, 2), (5, 5), (9, 6)):
+        oracle.resume()
+        oracle.cells[0], oracle.cells[1] = tried, accepted
+    build_store(tmp_path / "logs.db", [rows(1, 2, 5, 7)])
+
+    assert oracle.uncertain == [(3, 3)]
+    assert check(tmp_path / "logs.db", [oracle])[:2] == (4, 2), "4 and 6 are lost"
+    oracle.close()
+
+
 def test_others_are_unknown(tmp_path):
     """Another source, a text as number, and no number at all."""
     others = [

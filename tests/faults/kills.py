@@ -1,0 +1,143 @@
+"""kill -9 under load: of the ingester, of services that log, of both at once.
+
+The control is the same ingester under the same blows, with senders that push and
+forget: what a PUSH socket has accepted is gone with the process that was to read it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.oracle import Verdict
+from tests.faults.processes import Ingester, Process, finish
+from tests.faults.report import Figures
+from tests.faults.site import PRODUCERS, Site, Size, folder_of
+
+RATE = 100_000
+"""Entries a second that the producers share, where they don't log flat out."""
+
+SPEEDS = {"paced": ("--rate", str(RATE / PRODUCERS)), "flat": ()}
+"""Options of the producers."""
+
+SETTLED_SECONDS = 0.5
+
+
+def ingester_kills(folder: Path, *, long: bool) -> Figures:
+    """The ingester is killed and started again; every producer flushes at the end."""
+    size = Size(40, 10_500_000) if long else Size(3, 300_000)
+    found, resent, peak = [], 0, 0
+    for name, options in SPEEDS.items():
+        site = Site(Ingester(folder_of(folder, name)), *options)
+        with site.running():
+            site.spread(size, site.kill_ingester)
+            finish(site.producers)
+            site.note_memory()
+            site.ingester.stop()
+        found.append(site.verdict())
+        resent += sum(p.report["resent_batches"] for p in site.producers)
+        peak = max(peak, site.peak_bytes)
+    return _sum(found).figures(
+        "ingester kill -9",
+        size.blows * len(found),
+        peak_mb=peak / 2**20,
+        note=f"{resent:,} batches sent again",
+    )
+
+
+def ingester_kills_control(folder: Path, *, long: bool) -> Figures:
+    """The same blows to senders that don't wait to hear what became of it."""
+    size = Size(40, 4_000_000) if long else Size(3, 600_000)
+    site = Site(Ingester(folder_of(folder, "plain")), "--plain")
+    with site.running():
+        site.spread(size, site.kill_ingester)
+        finish(site.producers)
+        _settle(site.ingester.database)
+        site.ingester.stop()
+    verdict = site.verdict()
+    share = verdict.lost / sum(p.oracle.accepted for p in site.producers)
+    return verdict.figures(
+        "  control: plain PUSH",
+        size.blows,
+        note=f"{share:.1%} lost",
+        is_control=True,
+    )
+
+
+def _settle(database: Path) -> None:
+    """Wait until the ingester has stored all that reached it."""
+    last = -1
+    while (rows := _stored(database)) != last:
+        last = rows
+        time.sleep(SETTLED_SECONDS)
+
+
+def _stored(database: Path) -> int:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT sum(rows) FROM blocks").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def _sum(verdicts: list[Verdict]) -> Verdict:
+    counts = [sum(column) for column in zip(*(v[:5] for v in verdicts), strict=True)]
+    return Verdict(*counts, "; ".join(filter(None, (v.examples for v in verdicts))))
+
+
+def collector_kills(folder: Path, *, long: bool) -> Figures:
+    """A service that logs is killed; now and then the ingester as well, later."""
+    size = Size(30, 6_000_000) if long else Size(3, 150_000)
+    site = _spooled(folder)
+
+    def strike(number: int) -> None:
+        _kill_and_restart(site.producers[number % PRODUCERS])
+        if number % 3 == 0:
+            site.kill_ingester()
+
+    return _with_spool("collector kill -9", site, size, strike)
+
+
+def kills_of_both(folder: Path, *, long: bool) -> Figures:
+    """Services and ingester die at the same moment; services come back first."""
+    size = Size(20, 4_000_000) if long else Size(2, 100_000)
+    site = _spooled(folder)
+
+    def strike(_: int) -> None:
+        for process in (*site.producers, site.ingester):
+            process.kill()
+        for process in (*site.producers, site.ingester):
+            process.start()
+
+    return _with_spool("both kill -9", site, size, strike)
+
+
+def _spooled(folder: Path) -> Site:
+    """Services that write each entry to a spool, which they have in common."""
+    options = ("--spool", "always", "--spool-dir", str(folder / "spool"))
+    return Site(Ingester(folder), *options)
+
+
+def _kill_and_restart(process: Process) -> None:
+    process.kill()
+    process.start()
+
+
+def _with_spool(
+    name: str, site: Site, size: Size, strike: Callable[[int], None]
+) -> Figures:
+    with site.running():
+        site.spread(size, strike)
+        finish(site.producers)
+        assert site.ingester.stop() == 0
+    return site.verdict().figures(name, size.blows)
+
+
+FAULTS = {
+    "ingester-kills": ingester_kills,
+    "ingester-kills-control": ingester_kills_control,
+    "collector-kills": collector_kills,
+    "kills-of-both": kills_of_both,
+}
