@@ -62,3 +62,19 @@ class QueryError(PipelineError):
 
 class StoreError(PipelineError):
     """The database can't be opened, written or read; the message has the remedy."""
+
+
+class DeliveryError(PipelineError):
+    """A spool can't be written or read; the operator must look at its folder."""
+
+    def __init__(self, folder: object, problem: str) -> None:
+        super().__init__(folder, problem)
+        self.folder = folder
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"spool {self.folder}: {self.problem}"
+
+
+class SpoolFullError(DeliveryError):
+    """A spool has reached its limit: wait, or give up the oldest."""
