@@ -1,0 +1,394 @@
+"""One producer's spool: segments that rows and batches are appended to and sent from.
+
+    spool = Spool(folder, producer, limit_bytes=256 << 20, fsync="interval")
+    spool.append_row(1, row)           # on disk, as the kernel sees it, when it returns
+    spool.read(1, rows=2000, size=512 << 10)
+    spool.release(durable)             # whole segments below are deleted
+
+Threads: any may append and drop (the caller gives numbers in order), one reads,
+releases and syncs.  One lock guards what is here and is held for writes; reading and
+`sync` do their I/O outside of it, on descriptors of their own, so that a slow disk
+keeps no caller waiting (with fsync="always" a caller waits for its own row).  What a
+signal's handler appends in the middle of an append is written right behind it.
+
+Forks: the child's copy is dead from the start; the files stay with the parent.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from pipeline.batch.encode import Row
+from pipeline.delivery.spool.lock import Lock, take_lock
+from pipeline.delivery.spool.reading import Reader
+from pipeline.delivery.spool.records import (
+    BATCH,
+    BODY_BYTES,
+    HEAD_BYTES,
+    RECORD_BYTES,
+    ROW,
+    Batch,
+    Record,
+    RowPacker,
+    pack_batch,
+    pack_record,
+)
+from pipeline.delivery.spool.segment import Segment, create, sync_all, sync_folder
+from pipeline.errors import DeliveryError, EntryError, PipelineError, SpoolFullError
+
+Fsync = Literal["none", "interval", "always"]
+
+SYNC_SECONDS: Final = 1.0
+"""fsync="interval": a power cut costs at most about so much."""
+
+SEGMENT_BYTES: Final = 4 << 20
+SEGMENTS_LEAST: Final = 8
+"""A segment has at most this share of the limit: space comes back in such steps."""
+
+
+class Spool:
+    """What one producer has numbered and the ingester has not acknowledged.
+
+    Folder (0700) and files (0600) are made by the first append. A spool that is adopted
+    (`orphans`) is only read: its limit is 0.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        producer: bytes,
+        *,
+        limit_bytes: int,
+        fsync: Fsync = "none",
+        lock: Lock | None = None,
+        segments: Sequence[Segment] = (),
+    ) -> None:
+        self.folder = folder
+        self.producer = producer
+        self.limit_bytes = limit_bytes
+        self.bytes = sum(segment.size for segment in segments)
+        self.unsafe = 0
+        """Segments whose fsync failed."""
+        self.unwritten = 0
+        """Rows of a signal's handler that did not fit any more."""
+        self._fsync = fsync
+        self._segment_bytes = min(SEGMENT_BYTES, limit_bytes // SEGMENTS_LEAST)
+        self._own = lock
+        self._segments = list(segments)
+        self._active: Segment | None = None
+        self._last = segments[-1].last if segments else 0
+        self._durable = 0
+        self._synced = 0.0
+        self._new_files = False
+        self._reader = Reader()
+        self._packer = RowPacker()
+        self._lock = threading.RLock()
+        self._busy = False
+        self._deferred: list[tuple[int, Row]] = []
+        self._closed = ""
+        _spools.add(self)
+
+    @property
+    def first(self) -> int:
+        """The lowest number held; 0 when it is empty."""
+        with self._lock:
+            if self.is_empty or not self._segments:
+                return 0
+            return max(self._segments[0].first, self._durable + 1)
+
+    @property
+    def last(self) -> int:
+        """The highest number held; 0 when it is empty."""
+        return 0 if self.is_empty else self._last
+
+    @property
+    def damaged(self) -> int:
+        """Places where no record could be read; their numbers are lost."""
+        return self._reader.damaged
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was appended is durable or given up."""
+        return self._last <= self._durable
+
+    def append_row(self, number: int, row: Row) -> None:
+        """Append one row; `number` is higher than any before.
+
+        Raises EntryError for a row that msgpack can't hold, SpoolFullError, and
+        DeliveryError when it can't be written; nothing of it is there then.
+        """
+        with self._lock:
+            if self._busy:
+                self._deferred.append((number, row))
+                return
+            self._busy = True
+            try:
+                body = self._packer.pack(row)
+                segment = self._room(number, RECORD_BYTES + len(body))
+                place = segment.size
+                data = pack_record(segment.marker, ROW, number, body, place)
+                self._write(segment, data, number, 1)
+            finally:
+                self._busy = False
+            if self._deferred:
+                self._append_deferred()
+
+    def append_rows(self, number: int, rows: Sequence[Row]) -> None:
+        """Append rows with consecutive numbers, all or nothing; as `append_row`."""
+        if rows:
+            with self._lock, self._appending():
+                bodies = [self._packer.pack(row) for row in rows]
+                numbers = range(number, number + len(rows))
+                self._append(ROW, numbers, bodies, numbers[-1], len(rows))
+
+    def append_batch(
+        self, sequence: int, span: int, count: int, codec: int, payload: bytes
+    ) -> None:
+        """Append an encoded batch; raises as `append_row`."""
+        body = pack_batch(Batch(sequence, span, count, codec, payload))
+        if len(body) > BODY_BYTES:
+            raise EntryError("batch", f"{len(body):,} bytes", f"at most {BODY_BYTES:,}")
+        with self._lock, self._appending():
+            self._append(BATCH, [sequence], [body], sequence + span - 1, count)
+
+    def sync(self, now: float) -> None:
+        """With fsync="interval": bring to the disk what is a second old.
+
+        `now` in seconds. Raises DeliveryError when the disk has failed: what came since
+        the last time may be gone after a power cut; it goes on in a new segment.
+        """
+        if self._fsync != "interval" or now - self._synced < SYNC_SECONDS:
+            return
+        self._synced = now
+        with self._lock:
+            if self._closed:
+                return
+            due = [segment for segment in self._segments if segment.dirty]
+            copies = []
+            for segment in due:
+                copies.append(segment.duplicate())
+                segment.dirty = False
+            new_files, self._new_files = self._new_files, False
+        failed = sync_all(copies, self.folder if new_files else None)
+        with self._lock:
+            if failed:
+                self.unsafe += len(failed)
+                self._end_segment()
+            for segment in due:
+                if segment is not self._active:
+                    segment.close()
+        if failed:
+            raise self._error("fsync failed", failed[0])
+
+    def read(self, number: int, rows: int, size: int) -> list[Record]:
+        """Records from `number` on, at least one if there is any.
+
+        As many as `rows` rows and `size` bytes; a batch that `number` is inside of
+        comes whole. A damaged record is counted and skipped, so that numbers jump.
+        Nothing when no record from `number` on can be read. Raises DeliveryError when a
+        segment can't be opened.
+        """
+        with self._lock:
+            there = [(s, s.size) for s in self._segments if s.last >= number]
+        try:
+            return self._reader.read(there, number, rows, size)
+        except OSError as error:
+            raise self._error("it can't be read", error) from error
+
+    def release(self, durable: int) -> None:
+        """Delete segments that are wholly durable; `durable` never moves back."""
+        with self._lock:
+            self._durable = max(self._durable, durable)
+            gone = []
+            while self._segments and self._segments[0].last <= self._durable:
+                # A fresh one stays: a file for each acknowledgement would cost more.
+                oldest = self._segments[0]
+                if oldest is self._active and oldest.size < self._segment_bytes // 4:
+                    break
+                gone.append(self._take_out())
+        for segment in gone:
+            segment.remove()
+
+    def drop_oldest(self) -> int:
+        """Give up the oldest segment; how many rows were not durable."""
+        with self._lock:
+            if not self._segments:
+                return 0
+            oldest = self._take_out()
+            if not oldest.rows:  # of an earlier session: they were not counted yet
+                oldest.measure()
+            numbers = oldest.last - max(oldest.first - 1, self._durable)
+            self._durable = max(self._durable, oldest.last)
+        oldest.remove()
+        return max(0, min(oldest.rows, numbers))
+
+    def close(self, *, remove: bool = False) -> None:
+        """Let go of it; files stay for an adopter unless they are empty or `remove`."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = "it is closed"
+            remove = remove or self.is_empty
+            for segment in self._segments:
+                if remove:
+                    segment.remove()
+                    continue
+                if segment.dirty and self._fsync != "none":
+                    with suppress(OSError):
+                        segment.sync()
+                segment.close()
+            if self._own is not None:
+                self._own.release(remove=remove)
+            self._segments, self._active = [], None
+            self.bytes = 0
+
+    def disown(self) -> None:
+        """In a forked child: close without a trace, whatever other threads held."""
+        self._lock = threading.RLock()
+        self._closed = "it belongs to the process that this one was forked from"
+        for segment in self._segments:
+            segment.close()
+        if self._own is not None:
+            self._own.forget()
+        self._segments, self._active = [], None
+        self._last = self.bytes = 0
+
+    @contextmanager
+    def _appending(self) -> Iterator[None]:
+        """Under the lock, what `append_row` does without a call."""
+        if self._busy:
+            raise DeliveryError(self.folder, "it is in the middle of an append")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+        self._append_deferred()
+
+    def _append_deferred(self) -> None:
+        """What a signal's handler has appended in the middle of the append before."""
+        while self._deferred:
+            number, row = self._deferred.pop(0)
+            try:
+                self.append_row(number, row)
+            except PipelineError:
+                self.unwritten += 1
+
+    def _append(
+        self,
+        kind: int,
+        numbers: Sequence[int],
+        bodies: Sequence[bytes],
+        last: int,
+        count: int,
+    ) -> None:
+        size = sum(map(len, bodies)) + len(bodies) * RECORD_BYTES
+        segment = self._room(numbers[0], size)
+        place = segment.size
+        records = []
+        for number, body in zip(numbers, bodies, strict=True):
+            records.append(pack_record(segment.marker, kind, number, body, place))
+            place += RECORD_BYTES + len(body)
+        self._write(segment, b"".join(records), last, count)
+
+    def _room(self, number: int, size: int) -> Segment:
+        """The segment to append so many bytes to."""
+        if self._closed:
+            raise DeliveryError(self.folder, self._closed)
+        if number <= self._last:
+            raise ValueError(f"number {number}: it must be above {self._last}")
+        if self.bytes + size + HEAD_BYTES > self.limit_bytes and self.is_empty:
+            self._clear()
+        segment = self._active
+        if segment is not None and segment.rows:
+            fits = segment.size + size <= self._segment_bytes
+            segment = segment if fits else None
+        needed = size if segment is not None else size + HEAD_BYTES
+        if self.bytes + needed > self.limit_bytes:
+            used = f"{self.bytes:,} of {self.limit_bytes:,} bytes are used"
+            raise SpoolFullError(self.folder, used)
+        return segment or self._begin(number)
+
+    def _write(self, segment: Segment, data: bytes, last: int, count: int) -> None:
+        try:
+            segment.write(data)
+            if self._fsync == "always":
+                self._sync_written(segment, len(data))
+        except OSError as error:
+            raise self._error("it can't be written", error) from error
+        self.bytes += len(data)
+        segment.rows += count
+        segment.last = self._last = last
+
+    def _sync_written(self, segment: Segment, size: int) -> None:
+        """Bring a write to the disk; what it refuses is not there."""
+        try:
+            segment.sync()
+            if self._new_files:
+                sync_folder(self.folder)
+                self._new_files = False
+        except OSError:
+            self.unsafe += 1
+            with suppress(OSError):
+                segment.cut(segment.size - size)
+            self._end_segment()
+            raise
+
+    def _begin(self, number: int) -> Segment:
+        """A new segment, and with the first one the folder and its lock."""
+        self._end_segment()
+        try:
+            if self._own is None:
+                self._own = take_lock(self.folder, self.producer)
+            segment = create(self.folder, self.producer, number)
+        except OSError as error:
+            raise self._error("no file can be made", error) from error
+        self._new_files = True
+        self._segments.append(segment)
+        self._active = segment
+        self.bytes += segment.size
+        return segment
+
+    def _end_segment(self) -> None:
+        """Append no more to the segment; `sync` closes it when it is not on disk."""
+        segment, self._active = self._active, None
+        if segment is None:
+            return
+        if not segment.rows:
+            self._segments.remove(segment)
+            self.bytes -= segment.size
+            segment.remove()
+        elif not (segment.dirty and self._fsync == "interval"):
+            segment.close()
+
+    def _take_out(self) -> Segment:
+        segment = self._segments.pop(0)
+        self.bytes -= segment.size
+        if segment is self._active:
+            self._active = None
+        return segment
+
+    def _clear(self) -> None:
+        while self._segments:
+            self._take_out().remove()
+
+    def _error(self, problem: str, error: OSError) -> DeliveryError:
+        return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
+
+
+_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for spool in list(_spools):
+        spool.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
