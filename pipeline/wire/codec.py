@@ -1,8 +1,9 @@
 """Messages from the PULL socket to batches: what is wrong costs only itself.
 
-Two ways in (FORMAT.md): a plain message is msgpack, one map or an array of maps; a
-batch is a header and a payload, as columns or as rows.  A bad entry is rejected with a
-reason and its neighbours are kept; a payload that can't be read is a FrameError.
+Two ways in (FORMAT.md): a plain message is msgpack, one map or an array of maps, or a
+line of syslog; a batch is a header and a payload, as columns or as rows.  A bad entry
+is rejected with a reason and its neighbours are kept; a payload that can't be read is a
+FrameError.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pipeline.errors import EntryError, FrameError
 from pipeline.limits import BATCH_ROWS, PAYLOAD_BYTES, PLAIN_BYTES
 from pipeline.timestamp import check_range, format_timestamp
 from pipeline.wire.frame import Bytes, Codec, Header
+from pipeline.wire.syslog import is_syslog, parse_syslog
 
 _ITEMS_MAX: Final = 1 << 20
 """Elements of one array or map of a plain message: each costs memory before it can be
@@ -57,10 +59,13 @@ class Decoded(NamedTuple):
 def decode_plain(message: Bytes, now: int, source: str | None = None) -> Rows:
     """Entries of a plain message; `source` names the sender of those that don't.
 
-    Raises FrameError when it is not msgpack, or neither a map nor an array.
+    Raises FrameError when it is neither a line of syslog nor msgpack that holds a map
+    or an array.
     """
     if len(message) > PLAIN_BYTES:
         raise FrameError("too_large", f"{len(message)} bytes; limit {PLAIN_BYTES}")
+    if is_syslog(message):
+        return Rows([parse_syslog(message, now, source)], [0], [])
     return _rows(_unpack(message), now, source)
 
 
