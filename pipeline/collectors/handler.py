@@ -12,31 +12,18 @@ from __future__ import annotations
 
 import atexit
 import logging
-import re
 import threading
-from contextvars import ContextVar, Token
-from types import TracebackType
 from typing import Any, Final
 
-from pipeline.collectors.admission import clean_value
 from pipeline.collectors.collector import Collector
+from pipeline.collectors.traces import parse_traceparent, set_traceparent, trace_id
+from pipeline.collectors.values import exception_fields, plain_value, shorten
 from pipeline.entry import Level, cut_message
-from pipeline.errors import EntryError
 
-trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
-"""The trace that this thread or task works for; every record of it carries the id."""
-
-TEXT_CHARACTERS: Final = 32_768
-"""A longer text of metadata loses its middle, so that the record as a whole is kept."""
+__all__ = ["PipelineHandler", "TraceFilter", "set_traceparent", "trace_id"]
 
 _EXTRA_TRACE: Final = ("trace_id", "traceparent")
 _OWN: Final = "pipeline"
-
-# W3C Trace Context: version, trace id, span id, flags; a later version may add fields
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}"
-    r"(?:-.*)?"
-)
 
 _THRESHOLDS: Final = (
     (logging.CRITICAL, Level.FATAL.name),
@@ -56,24 +43,12 @@ _STANDARD: Final = frozenset(
 )
 """Attributes that every record has, or that become a field; the others are `extra`."""
 
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
-
-
 _exiting: Final = threading.Event()
 """At exit the collectors have waited for their entries before `logging` flushes: when
 the pipeline is away, it would wait as long again."""
 
 # later than the collectors' own, so that it runs before it
 atexit.register(_exiting.set)
-
-
-def set_traceparent(header: str | None) -> Token[str | None]:
-    """Work for the trace of a `traceparent` header; none if there is no valid one.
-
-    `trace_id.reset` takes the token back when the request is done.
-    """
-    found = _TRACEPARENT.fullmatch(header.strip()) if header else None
-    return trace_id.set(found[1] if found else None)
 
 
 class TraceFilter(logging.Filter):
@@ -192,47 +167,19 @@ def metadata_of(record: logging.LogRecord) -> dict[str, Any]:
         _add_exception(record, metadata)
     for key, value in record.__dict__.items():
         if key not in _STANDARD:
-            metadata[key] = _value(value)
+            metadata[key] = plain_value(value)
     return metadata
 
 
 def _add_exception(record: logging.LogRecord, metadata: dict[str, Any]) -> None:
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
-        kind = type(error)
-        module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-        metadata["exc_type"] = f"{module}{kind.__qualname__}"
-        metadata["exc_message"] = _shorten(str(error))
-    stack = record.exc_text
-    if not stack and error is not None:
-        info: _ExcInfo = (type(error), error, error.__traceback__)
-        stack = logging.Formatter().formatException(info)
-    if stack:
-        metadata["stack"] = _shorten(stack)
+        metadata.update(exception_fields(error, record.exc_text))
+    elif record.exc_text:
+        metadata["stack"] = shorten(record.exc_text)
     if record.stack_info:
-        metadata["stack_info" if stack else "stack"] = _shorten(record.stack_info)
-
-
-def _value(value: object) -> Any:
-    """A value of `extra` as it is now: the program may change it afterwards."""
-    kind = type(value)
-    if kind is int or kind is float or kind is bool or value is None:
-        return value
-    if kind is str:
-        return _shorten(str(value))
-    try:
-        cleaned = clean_value(value, 0)
-    except EntryError:  # nested too deep, or within itself
-        return _shorten(repr(value))
-    return _shorten(cleaned) if isinstance(cleaned, str) else cleaned
-
-
-def _shorten(text: str) -> str:
-    if len(text) <= TEXT_CHARACTERS:
-        return text
-    half = TEXT_CHARACTERS // 2
-    gone = len(text) - 2 * half
-    return f"{text[:half]}\n... {gone:,} characters ...\n{text[-half:]}"
+        name = "stack_info" if "stack" in metadata else "stack"
+        metadata[name] = shorten(record.stack_info)
 
 
 def _trace_of(record: logging.LogRecord, metadata: dict[str, Any]) -> str | None:
@@ -241,9 +188,9 @@ def _trace_of(record: logging.LogRecord, metadata: dict[str, Any]) -> str | None
         return str(named)
     header = getattr(record, "traceparent", None)
     if header is not None:
-        found = _TRACEPARENT.fullmatch(str(header).strip())
+        found = parse_traceparent(str(header))
         if found is not None:
-            metadata.setdefault("span_id", found[2])
-            return found[1]
-        metadata["traceparent"] = _value(header)
+            metadata.setdefault("span_id", found.span_id)
+            return found.trace_id
+        metadata["traceparent"] = plain_value(header)
     return trace_id.get()

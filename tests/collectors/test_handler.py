@@ -19,13 +19,13 @@ import pytest
 
 from pipeline.collectors.collector import Collector
 from pipeline.collectors.handler import (
-    TEXT_CHARACTERS,
     PipelineHandler,
     TraceFilter,
     level_of,
     set_traceparent,
     trace_id,
 )
+from pipeline.collectors.values import TEXT_CHARACTERS
 from pipeline.entry import Entry, Level
 from pipeline.limits import MESSAGE_BYTES
 from tests.running import RunningIngester
