@@ -11,6 +11,7 @@ promises nothing.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ from typing import Any
 import msgpack
 import zmq
 
+from bench.corpus import generate
+from bench.measure import memory_of
 from pipeline import Collector, Level
 from tests.faults.oracle import Oracle
 
@@ -30,8 +33,8 @@ ROUND = 500
 """Calls between two looks at the clock, and the entries of a plain message."""
 
 FLUSH_SECONDS = 120.0
-REALISTIC = 20_000
-"""Different entries of the corpus, over and over."""
+CORPUS_ENTRIES = 20_000
+"""Different ones, over and over."""
 
 Call = tuple[str, str, dict[str, Any], Sequence[str] | None, str | None]
 
@@ -81,28 +84,42 @@ def plain_calls(count: int, first: int) -> list[Call]:
     ]
 
 
-class Realistic:
-    """Entries of the corpus, in turn."""
+def write_corpus(path: Path) -> None:
+    """Arguments of calls as the bench's corpus has them, for `--corpus`."""
+    names = {int(level): level.name for level in Level}
+    with path.open("wb") as file:
+        for _, _, level, *rest in generate(CORPUS_ENTRIES):
+            file.write(msgpack.packb((names[level], *rest)))
 
-    def __init__(self) -> None:
-        from bench.corpus import generate
 
-        names = {int(level): level.name for level in Level}
-        self._rows: list[Call] = [
-            (names[level], message, metadata or {}, tags, trace_id)
-            for _, _, level, message, metadata, tags, trace_id in generate(REALISTIC)
-        ]
+class Corpus:
+    """Entries of the corpus, in turn, and each time made of new objects.
+
+    As a service makes them: what is shared among calls would be held only once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._rows = [msgpack.packb(row) for row in msgpack.Unpacker(file)]
 
     def __call__(self, count: int, first: int) -> list[Call]:
         """So many of them; `first` says where in the turn."""
-        at = first % (REALISTIC - ROUND)
-        return self._rows[at : at + count]
+        at = first % (CORPUS_ENTRIES - ROUND)
+        return list(map(msgpack.unpackb, self._rows[at : at + count]))
+
+
+def begin_memory() -> int:
+    """Bytes resident now, from where the process's VmHWM counts from now on."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory_of(os.getpid())
 
 
 def through_collector(arguments: argparse.Namespace, oracle: Oracle) -> dict[str, Any]:
     """Log, flush, close; what the collector says of it."""
-    make = Realistic() if arguments.realistic else plain_calls
+    make = Corpus(arguments.corpus) if arguments.corpus else plain_calls
     options = {
+        "policy": arguments.policy or None,
         "memory_bytes": arguments.memory_bytes,
         "spool": arguments.spool,
         "spool_dir": arguments.spool_dir,
@@ -111,10 +128,9 @@ def through_collector(arguments: argparse.Namespace, oracle: Oracle) -> dict[str
         arguments.endpoint,
         oracle.source,
         acknowledge_endpoint=arguments.publish,
-        policy=arguments.policy,
         **{name: value for name, value in options.items() if value is not None},
     )
-    before = oracle.tried
+    before, resident = oracle.tried, begin_memory()
     first = _first_said(arguments)
     for count in due(arguments, Stop()):
         logged(collector, make(count, oracle.tried + 1), oracle)
@@ -123,7 +139,9 @@ def through_collector(arguments: argparse.Namespace, oracle: Oracle) -> dict[str
     flushed = collector.flush(arguments.flush_seconds)
     oracle.cells[2] = before + collector.stats()["settled"]
     closed = collector.close(arguments.flush_seconds)
-    return {"flushed": flushed, "closed": closed, **collector.stats()}
+    grown = memory_of(os.getpid()) - resident
+    report = {"flushed": flushed, "closed": closed, "grown_bytes": grown}
+    return report | collector.stats()
 
 
 def _first_said(arguments: argparse.Namespace) -> Callable[[], None]:
@@ -175,11 +193,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0, help="entries/s; 0: flat out")
     parser.add_argument("--seconds", type=float, default=0, help="0: until SIGTERM")
     parser.add_argument("--entries", type=int, default=0, help="0: until SIGTERM")
-    parser.add_argument(
-        "--realistic", action="store_true", help="as the corpus has them"
-    )
+    parser.add_argument("--corpus", type=Path, help="what `write_corpus` has written")
     parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--policy", default="block")
+    parser.add_argument("--policy", default="block", help='"": the collector\'s own')
     parser.add_argument("--memory-bytes", type=int)
     parser.add_argument("--spool", choices=("off", "overflow", "always"))
     parser.add_argument("--spool-dir")

@@ -22,13 +22,16 @@ class Figures(NamedTuple):
     """Entries that nobody logged."""
     is_control: bool = False
     """Whether it shows what goes wrong without the pipeline's protocol."""
+    limit_mb: float = 0.0
+    """What `peak_mb` must not exceed; 0: it is only told."""
 
     @property
     def holds(self) -> bool:
         """Whether everything is there, once and in order; a control has to lose."""
         if self.is_control:
             return self.lost > 0
-        return not (self.lost or self.doubled or self.disordered or self.unknown)
+        wrong = self.lost or self.doubled or self.disordered or self.unknown
+        return not wrong and (not self.limit_mb or self.peak_mb <= self.limit_mb)
 
 
 HEADS = ("fault", "runs", "entries", "lost", "double", "disorder", "s", "MB", "")
@@ -36,16 +39,18 @@ HEADS = ("fault", "runs", "entries", "lost", "double", "disorder", "s", "MB", ""
 
 def cells(figures: Figures) -> list[str]:
     """One row of the table; a time or a size that was not taken is empty."""
-    note = figures.note
+    notes = [figures.note]
     if figures.unknown:
-        note = f"{figures.unknown:,} unknown; {note}".rstrip("; ")
+        notes.insert(0, f"{figures.unknown:,} unknown")
+    if figures.limit_mb:
+        notes.insert(0, f"at most {figures.limit_mb:.0f} MB")
     counts = (figures.runs, figures.entries, figures.lost, figures.doubled)
     return [
         figures.fault,
         *(f"{count:,}" for count in (*counts, figures.disordered)),
         f"{figures.seconds:.0f}" if figures.seconds else "",
         f"{figures.peak_mb:.1f}" if figures.peak_mb else "",
-        note,
+        "; ".join(filter(None, notes)),
     ]
 
 

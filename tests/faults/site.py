@@ -31,19 +31,23 @@ class Site:
     """Processes over one folder, and what is noted of them."""
 
     def __init__(
-        self, ingester: Ingester, *options: str, others: tuple[Process, ...] = ()
+        self,
+        ingester: Ingester,
+        *options: str,
+        producers: int = PRODUCERS,
+        others: tuple[Process, ...] = (),
     ) -> None:
         self.ingester = ingester
         self.others = others
         self.producers = [
-            Producer(ingester, f"p{number}", *options) for number in range(PRODUCERS)
+            Producer(ingester, f"p{number}", *options) for number in range(producers)
         ]
         self.peak_bytes = 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """From when all are ready; the ingester first, the producers last."""
-        with started(self.ingester, *self.others, *self.producers):
+        """From when all are ready; the producers last, as they take the CPU."""
+        with started(self.ingester, *self.others), started(*self.producers):
             yield
 
     def note_memory(self) -> None:

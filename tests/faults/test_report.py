@@ -25,12 +25,19 @@ def test_a_control_must_lose():
     assert figures(is_control=True, lost=1).holds
 
 
+def test_memory_has_a_limit_where_one_is_given():
+    """In MB of 2^20 bytes, as all of them."""
+    assert figures(peak_mb=100.1).holds
+    assert figures(peak_mb=100, limit_mb=100).holds
+    assert not figures(peak_mb=100.1, limit_mb=100).holds
+
+
 def test_the_table_has_a_line_for_each():
     """Aligned, empty where nothing was measured."""
-    found = table([figures(), figures(fault="cut", seconds=12.3, unknown=2)])
+    found = table([figures(), figures(fault="cut", unknown=2)])
 
     assert found.splitlines() == [
-        "fault  runs    entries  lost  double  disorder   s  MB",
+        "fault  runs    entries  lost  double  disorder  s  MB",
         "kill     40  1,000,000     0       0         0",
-        "cut      40  1,000,000     0       0         0  12      2 unknown",
+        "cut      40  1,000,000     0       0         0         2 unknown",
     ]
