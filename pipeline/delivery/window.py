@@ -110,7 +110,8 @@ class Window:
         """Whether it can go on at accepted + 1.
 
         If not, a predecessor with the same id has cut its batches elsewhere: they are
-        cut anew, into a window that starts there.
+        cut anew, into a window that starts at `durable`, one of them ending at
+        `accepted`, which may die with the ingester yet.
         """
         if accepted == self.last:
             return True
