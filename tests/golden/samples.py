@@ -13,6 +13,16 @@ from pipeline.batch.encode import encode_rows
 from pipeline.batch.joined import pack_parts
 from pipeline.batch.seal import seal
 from pipeline.compression import compress
+from pipeline.delivery.spool.records import (
+    BATCH,
+    ROW,
+    Head,
+    RowPacker,
+    pack_head,
+    pack_record,
+)
+from pipeline.delivery.spool.records import Batch as SpooledBatch
+from pipeline.delivery.spool.records import pack_batch as pack_spooled
 from pipeline.entry import Entry
 from pipeline.store.block import Part, seal_block
 from pipeline.wire.frame import (
@@ -62,6 +72,9 @@ HEADER: Final = Header(Flag.FLUSH | Flag.FIN, Codec(0), PRODUCER, 1001, 501, 4, 
 REPLY: Final = Acknowledgement(
     Reply.NACK, Status.DISK_FULL, 250, BOOT, 1000, 1004, 3, 16 << 20
 )
+SPOOL_HEAD: Final = Head(bytes([0xA1, 0xB2, 0xC3, 0xD4]), PRODUCER, 7)
+SPOOL_ROW: Final = (9, "web", 9, "hi", {"n": 1}, None, None)
+SPOOL_BATCH: Final = SpooledBatch(8, 3, 2, 0, b"abc")
 PLAIN_MAP: Final = {"source": "web", "level": "warn", "message": "héllo", "n": 1}
 PLAIN_ARRAY: Final = [PLAIN_MAP, {"source": "web"}, {**PLAIN_MAP, "timestamp": 1.5}]
 
@@ -81,6 +94,15 @@ def parts() -> list[Part]:
     ]
 
 
+def spool() -> bytes:
+    """A segment with a row and a batch."""
+    data = pack_head(SPOOL_HEAD)
+    row, batch = RowPacker().pack(SPOOL_ROW), pack_spooled(SPOOL_BATCH)
+    for kind, number, body in ((ROW, 7, row), (BATCH, 8, batch)):
+        data += pack_record(SPOOL_HEAD.marker, kind, number, body, len(data))
+    return data
+
+
 def files() -> dict[str, bytes]:
     """Name and content of every file."""
     payload = encode_rows(list(ENTRIES))
@@ -98,6 +120,7 @@ def files() -> dict[str, bytes]:
         "parts": pack_parts(batches()),
         "counts": block.counts,
         "runs": block.runs,
+        "spool": spool(),
     }
 
 

@@ -13,6 +13,14 @@ from pipeline.batch.decode import parse
 from pipeline.batch.joined import parse_block
 from pipeline.batch.layout import Codec, Kind
 from pipeline.compression import decompress
+from pipeline.delivery.spool.records import (
+    HEAD_BYTES,
+    Found,
+    maybe_batch,
+    maybe_head,
+    maybe_row,
+    walk,
+)
 from pipeline.limits import BLOCK_COLUMNS, PAYLOAD_BYTES
 from pipeline.store.block import parse_counts, parse_runs
 from pipeline.wire.codec import decode_batch, decode_plain
@@ -26,6 +34,9 @@ from tests.golden.samples import (
     OTHER,
     PRODUCER,
     REPLY,
+    SPOOL_BATCH,
+    SPOOL_HEAD,
+    SPOOL_ROW,
     START,
     files,
     golden,
@@ -156,3 +167,20 @@ def test_runs_are_read() -> None:
         [0, 1001, 4],
         [1, 7, 4],
     ]
+
+
+def test_a_segment_of_the_spool_is_read() -> None:
+    """A row and a batch."""
+    data = golden("spool")
+
+    assert maybe_head(data) == SPOOL_HEAD
+    row, batch = walk(
+        lambda place, size: data[place : place + size],
+        SPOOL_HEAD.marker,
+        HEAD_BYTES,
+        len(data),
+    )
+    assert isinstance(row, Found)
+    assert (row.number, maybe_row(row)) == (7, SPOOL_ROW)
+    assert isinstance(batch, Found)
+    assert maybe_batch(batch) == SPOOL_BATCH

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from pipeline.delivery.spool.lock import SUFFIX, maybe_lock, open_file
+from pipeline.delivery.spool.lock import SUFFIX, is_free, maybe_lock, open_file
 from pipeline.delivery.spool.records import HEAD_BYTES, MAGIC, maybe_head
 from pipeline.delivery.spool.segment import Segment
 from pipeline.delivery.spool.spool import Spool
@@ -57,49 +57,59 @@ def _maybe_spool(folder: Path, producer: bytes, report: Report) -> Spool | None:
     if lock is None:
         return None
     try:
-        paths = sorted(folder.glob(f"{producer.hex()}.*{SUFFIX}"))
-        segments = [
-            segment
-            for path in paths
-            if _NAME.fullmatch(path.name)
-            if (segment := _maybe_segment(path, producer, report)) is not None
-        ]
-        segments = _numbered(segments, report)
+        segments = _segments(folder, producer, report)
+        torn = _number(segments or [], report)
     except OSError:
         lock.release(remove=False)
         raise
     if not segments:
-        lock.release(remove=True)
+        lock.release(remove=segments is not None)
         return None
-    return Spool(
-        folder, producer, limit_bytes=0, fsync="none", lock=lock, segments=segments
-    )
+    spool = Spool(folder, producer, limit_bytes=0, lock=lock, segments=segments)
+    spool.torn_bytes = torn
+    return spool
 
 
-def _maybe_segment(path: Path, producer: bytes, report: Report) -> Segment | None:
+def _segments(folder: Path, producer: bytes, report: Report) -> list[Segment] | None:
+    """Those that can be sent, in order; None when one is in use."""
+    segments = []
+    for path in sorted(folder.glob(f"{producer.hex()}.*{SUFFIX}")):
+        if not _NAME.fullmatch(path.name):
+            continue
+        descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a pipe
+        try:
+            if not is_free(descriptor):
+                return None
+            segment = _maybe_segment(path, producer, descriptor, report)
+        finally:
+            os.close(descriptor)
+        if segment is not None:
+            segments.append(segment)
+    return segments
+
+
+def _maybe_segment(
+    path: Path, producer: bytes, descriptor: int, report: Report
+) -> Segment | None:
     """A segment of this version; what its writer had only begun is removed."""
-    descriptor = open_file(path, os.O_RDONLY | os.O_NONBLOCK)  # it may be a pipe
-    try:
-        status = os.fstat(descriptor)
-        data = os.read(descriptor, HEAD_BYTES)
-    finally:
-        os.close(descriptor)
+    status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
         report(f"{path}: it is not a file of this user; left alone")
         return None
+    data = os.read(descriptor, HEAD_BYTES)
     head = maybe_head(data)
-    if head is None or head.producer != producer:
-        if _is_begun(path, data):
-            path.unlink(missing_ok=True)
-        else:
-            report(f"{path}: {_unknown(data)}; left alone")
-        return None
-    return Segment(path, head, status.st_size)
+    if head is not None and head.producer == producer:
+        return Segment(path, head, status.st_size)
+    if _is_begun(path, data):
+        path.unlink()
+    else:
+        report(f"{path}: {_unknown(data)}; left alone")
+    return None
 
 
 def _is_begun(path: Path, data: bytes) -> bool:
     """Whether the power went before the head was there: then no record is, either."""
-    if len(data) < HEAD_BYTES and (data + MAGIC).startswith(MAGIC):
+    if len(data) < HEAD_BYTES and (data.startswith(MAGIC) or MAGIC.startswith(data)):
         return True
     return not any(data) and not any(path.read_bytes())
 
@@ -111,19 +121,23 @@ def _unknown(data: bytes) -> str:
     return f"no head of a spool, got {magic!r}; must be {MAGIC!r}"
 
 
-def _numbered(segments: list[Segment], report: Report) -> list[Segment]:
-    """Segments with their last numbers; of the last one they must be looked for.
+def _number(segments: list[Segment], report: Report) -> int:
+    """Give segments their last numbers; bytes of the torn tail, which is cut off.
 
-    The others end before the next one begins.
+    Each ends before the next one begins; of the last one it must be looked for.
     """
+    cut = 0
     for segment, following in pairwise(segments):
         segment.last = following.first - 1
     while segments:
-        torn = segments[-1].measure()
+        last = segments[-1]
+        torn = last.measure()
+        cut += torn
         if torn:
-            report(f"{segments[-1].path}: {torn:,} bytes torn at its end are cut off")
-            segments[-1].cut(segments[-1].size - torn)
-        if segments[-1].rows:
+            report(f"{last.path}: {torn:,} bytes torn at its end are cut off")
+        if last.rows:
+            if torn:
+                last.cut(last.size - torn)
             break
         segments.pop().remove()
-    return segments
+    return cut

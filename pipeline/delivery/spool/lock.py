@@ -84,6 +84,18 @@ def take_lock(folder: Path, producer: bytes) -> Lock:
     return lock
 
 
+def is_free(descriptor: int) -> bool:
+    """Take an flock on a file of records, too; False when another process has it.
+
+    So that nobody adopts a spool in use whose lock file somebody has deleted.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _is_at(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))

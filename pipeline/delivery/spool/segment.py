@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pipeline.delivery.spool.lock import SUFFIX, open_file
+from pipeline.delivery.spool.lock import SUFFIX, is_free, open_file
 from pipeline.delivery.spool.records import (
     HEAD_BYTES,
     Damage,
@@ -125,6 +125,7 @@ def create(folder: Path, producer: bytes, first: int) -> Segment:
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     segment = Segment(path, head, 0, descriptor)
     try:
+        is_free(descriptor)
         segment.write(pack_head(head))
     except OSError:
         segment.remove()
@@ -133,12 +134,13 @@ def create(folder: Path, producer: bytes, first: int) -> Segment:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names of new files to the disk; raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Bring the names of new files, and its own, to the disk; raises OSError."""
+    for path in (folder, folder.parent):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sync_all(copies: list[int], folder: Path | None) -> list[OSError]:

@@ -73,6 +73,8 @@ class Spool:
         self.producer = producer
         self.limit_bytes = limit_bytes
         self.bytes = sum(segment.size for segment in segments)
+        self.torn_bytes = 0
+        """Cut off at its end when it was adopted: no append had returned from there."""
         self.unsafe = 0
         """Segments whose fsync failed."""
         self.unwritten = 0
@@ -181,7 +183,7 @@ class Spool:
                 self.unsafe += len(failed)
                 self._end_segment()
             for segment in due:
-                if segment is not self._active:
+                if segment is not self._active and not segment.dirty:
                     segment.close()
         if failed:
             raise self._error("fsync failed", failed[0])
@@ -222,11 +224,12 @@ class Spool:
                 return 0
             oldest = self._take_out()
             if not oldest.rows:  # of an earlier session: they were not counted yet
-                oldest.measure()
+                with suppress(OSError):
+                    oldest.measure()
             numbers = oldest.last - max(oldest.first - 1, self._durable)
             self._durable = max(self._durable, oldest.last)
         oldest.remove()
-        return max(0, min(oldest.rows, numbers))
+        return max(0, min(oldest.rows or numbers, numbers))
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of it; files stay for an adopter unless they are empty or `remove`."""
