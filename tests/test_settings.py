@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.settings import Settings, load
 from pipeline.settings.generate import listing, schema
 from pipeline.settings.keys import keys
-from pipeline.settings.model import CollectorLimits
+from pipeline.settings.model import CollectorLimits, Files, Plugged
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -192,6 +192,46 @@ def test_variables_of_the_processes_are_not_settings():
         ("server: {}\nserver: {}", "server: stands twice (FILE lines 1 and 2)"),
         ("a: [\n  1\n", "FILE line 3: "),
         ("a: \x01", "FILE: unacceptable character"),
+        ("collect: {files: app.log}", "collect.files: 'app.log' is a text"),
+        (
+            "collect:\n  files:\n  - paths: [a.log]\n  - app.log\n",
+            "collect.files[1]: 'app.log' is not a section (FILE line 4); expected keys",
+        ),
+        (
+            "collect:\n  files:\n  - paths: [a.log]\n    pahts: []\n",
+            "collect.files[0].pahts: unknown key (FILE line 4); "
+            "expected collect.files[0].paths",
+        ),
+        (
+            "collect:\n  files:\n  - source: web\n",
+            "collect.files[0].paths: is missing (FILE line 3); "
+            "expected a list of texts, like ['/var/log/app/*.log']",
+        ),
+        ("collect: {files: [{paths: []}]}", "collect.files[0].paths: [] is not"),
+        ("collect: {files: [{paths: ['']}]}", "collect.files[0].paths: '' is not"),
+        (
+            "collect: {files: [{paths: [a], format: xml}]}",
+            "collect.files[0].format: 'xml' is not allowed (FILE line 1); "
+            "expected one of auto, json, logfmt, plain",
+        ),
+        (
+            f"collect: {{files: [{{paths: [a], source: {'é' * 200}}}]}}",
+            "expected a text of at most 256 bytes, like web",
+        ),
+        (
+            "collect: {files: [{paths: [a], paths: [b]}]}",
+            "collect.files[0].paths: stands twice (FILE lines 1 and 1)",
+        ),
+        (
+            "collect: {collectors: [{class: 'no path'}]}",
+            "collect.collectors[0].class: 'no path' is not allowed (FILE line 1); "
+            "expected a text, like package.module:Class",
+        ),
+        (
+            "collect: {collectors: [{class: a.b, options: [1]}]}",
+            "collect.collectors[0].options: [1] is a list (FILE line 1); "
+            "expected a section, like {name: value}",
+        ),
         ("- 1", "FILE: holds no keys"),
         ("a: 1\n---\nb: 2\n", "FILE line 2: "),
         ("a: " + "[" * 5000, "FILE: "),
@@ -243,6 +283,35 @@ def test_a_wrong_flag_is_named():
     """The option stands in the message."""
     with pytest.raises(ConfigError, match=r"server\.port: 'x' .* \(flag --port\)"):
         load(None, {}, {"server.port": "x"})
+
+
+def test_a_list_of_sections_is_a_list_of_objects(write):
+    """Each has the defaults of its kind for what it doesn't name."""
+    text = """
+collect:
+  files:
+  - paths: [/var/log/*.log, x.log]
+    tags: [prod]
+  - {paths: [y], start: end, exclude: []}
+  collectors:
+  - class: acme.sensors:Thermometer
+    options: {device: /dev/tty0, deep: {every: [5]}}
+"""
+    got = load(write(text)).collect
+
+    assert got.files == (
+        Files(paths=("/var/log/*.log", "x.log"), tags=("prod",)),
+        Files(paths=("y",), start="end", exclude=()),
+    )
+    options = {"device": "/dev/tty0", "deep": {"every": [5]}}
+    assert got.collectors == (Plugged("acme.sensors:Thermometer", options),)
+
+
+def test_a_list_of_sections_can_come_from_the_environment():
+    """Written as YAML is in one line."""
+    environ = {"PIPELINE_COLLECT__FILES": "[{paths: [a.log], source: web}]"}
+
+    assert load(None, environ).collect.files == (Files(("a.log",), source="web"),)
 
 
 def test_settings_cannot_be_changed():

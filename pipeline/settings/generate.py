@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 from typing import Any
 
-from pipeline.settings.keys import Key, keys, sections
+from pipeline.settings.keys import Key, keys, keys_of, sections
 from pipeline.settings.model import Settings
 
 LISTING = """\
@@ -50,15 +51,32 @@ def _section(meaning: str | None, prefix: str) -> dict[str, Any]:
 
 def _leaf(key: Key) -> dict[str, Any]:
     leaf: dict[str, Any] = {"description": key.meaning}
+    if isinstance(key.default, dict):
+        return leaf | {"type": "object", "default": {}}
     if isinstance(key.default, tuple):
-        leaf |= {"type": "array", "items": {"type": "string"}}
+        items = {"type": "string"} | ({"pattern": key.pattern} if key.pattern else {})
+        leaf |= {"type": "array", "items": _item(key.section) if key.section else items}
+        leaf |= {"minItems": 1} if key.required else {}
         return leaf | {"default": list(key.default)}
     leaf["type"] = TYPES[type(key.default)]
-    bounds = {"minimum": key.minimum, "maximum": key.maximum, "pattern": key.pattern}
+    maximum = None if isinstance(key.default, str) else key.maximum
+    bounds = {"minimum": key.minimum, "maximum": maximum, "pattern": key.pattern}
     leaf |= {name: bound for name, bound in bounds.items() if bound is not None}
     if key.choices:
         leaf["enum"] = list(key.choices)
     return leaf | {"default": key.default}
+
+
+def _item(section: type) -> dict[str, Any]:
+    """One section of a list."""
+    inner = keys_of(section, "")
+    return {
+        "description": section.__doc__,
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name, key in inner.items() if key.required],
+        "properties": {name: _leaf(key) for name, key in inner.items()},
+    }
 
 
 def listing() -> str:
@@ -76,6 +94,8 @@ def listing() -> str:
         opened = parents
         indent = "  " * len(parents)
         lines.append(f"{indent}{name}: {_scalar(key)}  # {_remark(key)}")
+        if key.section is not None:
+            lines += [f"{indent}# {line}" for line in _example(key.section)]
     return "\n".join(lines) + "\n"
 
 
@@ -83,12 +103,20 @@ def _opening(meaning: str | None, depth: int) -> list[str]:
     return ([""] if depth == 0 else []) + [f"{'  ' * depth}# {meaning}"]
 
 
+def _example(section: type) -> list[str]:
+    """The keys of one section of a list, to be seen but not set."""
+    dashes = chain("-", repeat(" "))
+    return [
+        f"{dash} {name}: {_scalar(key)}  # {_remark(key)}"
+        for dash, (name, key) in zip(dashes, keys_of(section, "").items(), strict=False)
+    ]
+
+
 def _scalar(key: Key) -> str:
     if isinstance(key.default, tuple):
-        return "[" + ", ".join(key.default) + "]"
-    if isinstance(key.default, str):
-        return json.dumps(key.default)
-    return json.dumps(key.default)
+        items = key.default or ((key.example,) if key.required else ())
+        return json.dumps(list(items)) if key.pattern else f"[{', '.join(items)}]"
+    return json.dumps(key.default or (key.required and key.example) or key.default)
 
 
 def _remark(key: Key) -> str:

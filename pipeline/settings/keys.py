@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,12 @@ class Key:
     choices: tuple[str, ...] = ()
     pattern: str | None = None
     example: str | None = None
+    required: bool = False
+    name: str = ""
+    """In a file, where it isn't the attribute's."""
+
+    section: type | None = None
+    """Of each item, when the value is a list of sections."""
 
     def expected(self) -> str:
         """What would be right, in words."""
@@ -34,12 +40,22 @@ class Key:
             return "one of " + ", ".join(self.choices)
         if isinstance(self.default, bool):
             return "true or false"
+        if isinstance(self.default, dict):
+            return "a section, like {name: value}"
         if isinstance(self.default, tuple):
-            return "a list of texts, like " + repr(list(self.default))
+            return self._list()
         if isinstance(self.default, str):
-            return f"a text, like {self.example or self.default}"
+            most = f" of at most {self.maximum} bytes" if self.maximum else ""
+            return f"a text{most}, like {self.example or self.default}"
         kind = "a whole number" if isinstance(self.default, int) else "a number"
         return f"{kind} {self._range()}, like {self.default}"
+
+    def _list(self) -> str:
+        if self.section is not None:
+            return "a list of sections, each begun by a dash"
+        example = [self.example] if self.example else list(self.default)
+        most = f" of at most {self.maximum} bytes" if self.maximum else ""
+        return f"a list of texts{most}" + (f", like {example}" if example else "")
 
     def _range(self) -> str:
         if self.maximum is None:
@@ -49,9 +65,11 @@ class Key:
 
 def _walk(cls: type, prefix: str) -> Iterator[tuple[str, Key | type]]:
     for item in fields(cls):
-        path = prefix + item.name
+        path = prefix + item.metadata.get("name", item.name)
         if item.metadata:
-            yield path, Key(path=path, default=item.default, **item.metadata)
+            make = item.default_factory
+            default = item.default if make is MISSING else make()
+            yield path, Key(path=path, default=default, **item.metadata)
         else:
             section = item.default_factory
             assert isinstance(section, type)
@@ -71,16 +89,24 @@ def sections() -> dict[str, type]:
     return {path: c for path, c in _walk(Settings, "") if isinstance(c, type)}
 
 
-def unknown(path: str, origin: str) -> ConfigError:
-    """The error for a key that doesn't exist, with the nearest one that does."""
-    return ConfigError(path, f"unknown key ({origin})", _nearest(path))
+def keys_of(section: type, prefix: str) -> dict[str, Key]:
+    """The leaves of one item of a list of sections, by their paths."""
+    return {path: k for path, k in _walk(section, prefix) if isinstance(k, Key)}
 
 
-def _nearest(path: str) -> str:
+def unknown(path: str, origin: str, *others: str) -> ConfigError:
+    """The error for a key that doesn't exist, with the nearest one that does.
+
+    `others` exist beside those that always do.
+    """
+    nearest = _nearest(path, [*sections(), *keys(), *others])
+    return ConfigError(path, f"unknown key ({origin})", nearest)
+
+
+def _nearest(path: str, known: list[str]) -> str:
     """The key of the same section with a like name; else one anywhere; else all."""
     from difflib import get_close_matches
 
-    known = [*sections(), *keys()]
     section, _, name = path.rpartition(".")
     inside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
     anywhere = {k.rpartition(".")[2]: k for k in reversed(known)}
@@ -90,15 +116,27 @@ def _nearest(path: str) -> str:
     return "one of " + ", ".join(inside.values() or sections())
 
 
-def check(key: Key, value: object, origin: str) -> object:
-    """`value` in the key's type; ConfigError: another type, or out of bounds."""
+def check(
+    key: Key, value: object, origin: str, place: Callable[[str], str] | None = None
+) -> object:
+    """`value` in the key's type; ConfigError: another type, or out of bounds.
+
+    `place` is the origin of each key below, where value is a list of sections.
+    """
     if isinstance(key.default, tuple):
-        if not isinstance(value, list | tuple):
-            raise _wrong(key, value, origin)
+        if not isinstance(value, list | tuple) or (key.required and not value):
+            raise _wrong(key, value, origin, list)
+        if key.section is not None:
+            place = place or (lambda _: origin)
+            return tuple(_item(key, *item, place) for item in enumerate(value))
         for item in value:
-            if not isinstance(item, str):
-                raise _wrong(key, item, origin)
+            if not isinstance(item, str) or not _within(key, item):
+                raise _wrong(key, item, origin, str)
         return tuple(value)
+    if isinstance(key.default, dict):
+        if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
+            raise _wrong(key, value, origin)
+        return value
     if isinstance(key.default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(key.default) or not _within(key, value):
@@ -106,9 +144,33 @@ def check(key: Key, value: object, origin: str) -> object:
     return value
 
 
+def _item(key: Key, number: int, data: object, place: Callable[[str], str]) -> Any:
+    """One section of a list, as an object of its class."""
+    section = key.section
+    assert section is not None
+    path = f"{key.path}[{number}]"
+    if not isinstance(data, dict):
+        problem = f"{data!r} is not a section ({place(path)})"
+        raise ConfigError(path, problem, "keys below it, indented")
+    known = keys_of(section, path + ".")
+    for name in data:
+        if f"{path}.{name}" not in known:
+            raise unknown(f"{path}.{name}", place(f"{path}.{name}"), *known)
+    values: dict[str, object] = {}
+    for (inner, leaf), item in zip(known.items(), fields(section), strict=True):
+        name = inner.removeprefix(path + ".")
+        if name in data:
+            values[item.name] = check(leaf, data[name], place(inner))
+        elif leaf.required:
+            raise ConfigError(inner, f"is missing ({place(path)})", leaf.expected())
+    return section(**values)
+
+
 def _within(key: Key, value: Any) -> bool:
     if isinstance(value, str):
         known = not key.choices or value in key.choices
+        if key.maximum is not None and len(value.encode()) > key.maximum:
+            return False
         return known and re.search(key.pattern or "", value) is not None
     above = key.minimum is None or value >= key.minimum
     return above and (key.maximum is None or value <= key.maximum)
@@ -125,11 +187,14 @@ KINDS = {
 }
 
 
-def _wrong(key: Key, value: object, origin: str) -> ConfigError:
+def _wrong(
+    key: Key, value: object, origin: str, kind: type | None = None
+) -> ConfigError:
+    """Of another kind than the default's, or of the right one and not allowed."""
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     if value is None:
         shown = "nothing"
-    elif type(value) is not type(key.default):
+    elif type(value) is not (kind or type(key.default)):
         shown += " is " + KINDS.get(type(value), type(value).__name__)
     else:
         shown += " is not allowed"

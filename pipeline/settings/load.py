@@ -13,7 +13,7 @@ from pipeline.settings.model import Settings
 
 PREFIX = "PIPELINE_"
 DEPTH = 8
-"""Deepest nesting looked at in a file: the model needs three."""
+"""Deepest nesting looked at in a file: the model needs five."""
 
 Values = dict[str, object]
 """Checked values by their path: merging two sources is one update."""
@@ -111,11 +111,14 @@ def _from_file(path: Path) -> Values:
 def _flatten(
     data: dict[object, object], prefix: str, file: str, lines: Mapping[str, int]
 ) -> Iterator[tuple[str, object]]:
+    def place(path: str) -> str:
+        return f"{file} line {lines.get(path, 1)}"
+
     for name, value in data.items():
         path = f"{prefix}{name}"
-        origin = f"{file} line {lines.get(path, 1)}"
+        origin = place(path)
         if path in keys():
-            yield path, check(keys()[path], value, origin)
+            yield path, check(keys()[path], value, origin, place)
         elif path not in sections():
             raise unknown(path, origin)
         elif isinstance(value, dict):
@@ -149,6 +152,11 @@ def _yaml(text: str, file: str) -> tuple[Any, dict[str, int]]:
 
 def _lines(node: Any, prefix: str, file: str, depth: int) -> Iterator[tuple[str, int]]:
     """Each key's path and line; YAML itself would let a second key win in silence."""
+    if getattr(node, "id", "") == "sequence" and depth:
+        for number, value in enumerate(node.value):
+            path = f"{prefix.removesuffix('.')}[{number}]"
+            yield path, value.start_mark.line + 1
+            yield from _lines(value, path + ".", file, depth - 1)
     if getattr(node, "id", "") != "mapping" or depth == 0:
         return
     seen: dict[str, int] = {}

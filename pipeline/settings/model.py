@@ -7,6 +7,7 @@ supervisor, which has to stay small, reads them too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,10 +20,21 @@ ENDPOINT = (
 )
 """The two transports that are offered: `tcp://host:port` and `ipc://path`."""
 
+NOT_EMPTY = r"^[^\0]+$"
+
 
 def setting(default: Value, meaning: str, **bounds: Any) -> Value:
-    """One key; bounds are `minimum`, `maximum`, `choices`, `pattern` and `example`."""
+    """One key; bounds are `minimum`, `maximum`, `choices`, `pattern` and `example`.
+
+    The bounds of a list are those of each text in it, and the maximum of a text is one
+    of bytes. What is `required` must not be empty.
+    """
     return field(default=default, metadata={"meaning": meaning, **bounds})
+
+
+def listed(section: type, meaning: str) -> Any:
+    """One key whose value is a list of such sections; there is none by default."""
+    return field(default=(), metadata={"meaning": meaning, "section": section})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,73 @@ class CollectorLimits:
         "zstd",
         "Columns on the wire; the ingester keeps them as they come.",
         choices=("zstd", "none"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that are read alike."""
+
+    paths: tuple[str, ...] = setting(
+        (),
+        "Files or globs; ** is any depth of folders. Rotated names are found anyway.",
+        pattern=NOT_EMPTY,
+        example="/var/log/app/*.log",
+        required=True,
+    )
+    exclude: tuple[str, ...] = setting(
+        ("*.gz", "*.xz", "*.zst", "*.bz2", "*.zip"),
+        "Globs of files that are left alone; without a slash: of their names.",
+        pattern=NOT_EMPTY,
+    )
+    source: str = setting(
+        "",
+        "Name of the service; empty: the line's own, else the file's, less extension.",
+        maximum=limits.SOURCE_BYTES,
+        example="web",
+    )
+    tags: tuple[str, ...] = setting(
+        (), "Tags of each entry.", pattern=NOT_EMPTY, maximum=limits.TAG_BYTES
+    )
+    format: str = setting(
+        "auto", "Of the lines.", choices=("auto", "json", "logfmt", "plain")
+    )
+    multiline: str = setting(
+        "auto",
+        "Whether the lines of a stack trace become one entry.",
+        choices=("auto", "none"),
+    )
+    start: str = setting(
+        "beginning",
+        "Where a file is begun that was there before it was first followed.",
+        choices=("beginning", "end"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """A collector of your own, as pipeline/collectors/plugins.py describes it."""
+
+    path: str = setting(
+        "",
+        "Its class.",
+        name="class",
+        pattern=r"^[\w.]+(:[\w.]+)?$",
+        example="package.module:Class",
+        required=True,
+    )
+    options: Mapping[str, Any] = field(
+        default_factory=dict, metadata={"meaning": "Arguments of the class, by name."}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """What `pipeline collect` follows."""
+
+    files: tuple[Files, ...] = listed(Files, "Files to follow: a list of sections.")
+    collectors: tuple[Plugged, ...] = listed(
+        Plugged, "Collectors of your own: a list of sections."
     )
 
 
@@ -244,6 +323,7 @@ class Settings:
     publish: Publish = field(default_factory=Publish)
     storage: Storage = field(default_factory=Storage)
     collector: CollectorLimits = field(default_factory=CollectorLimits)
+    collect: Collect = field(default_factory=Collect)
     query: Query = field(default_factory=Query)
     gateway: Gateway = field(default_factory=Gateway)
     collectors: Collectors = field(default_factory=Collectors)
