@@ -6,8 +6,8 @@
         log.log("INFO", "started", {"port": 8080})
 
 Memory is bounded: when the pipeline is away and it is full, a call waits at most
-`block_ms` and then drops the entry, which is counted by reason (`stats()`); with
-policy="block" it waits as long as it takes.
+`block_ms` (in an event loop not at all) and then drops the entry, which is counted by
+reason (`stats()`); with policy="block" it waits as long as it takes.
 """
 
 from __future__ import annotations
@@ -261,7 +261,13 @@ class Collector:
         sender.ring()
 
     def _append_when_room(self, row: Row) -> bool | None:
-        """Wait for room, under the lock; None when there was none in time."""
+        """Wait for room, under the lock; None when there was none in time.
+
+        In an event loop nothing waits, unless the policy is to block: whoever shares
+        the loop would wait, too, at each call again.
+        """
+        if self._wait is not None and _in_event_loop():
+            return None
         room = self._outbox.accumulator.room
         end = None if self._wait is None else clock.monotonic() + self._wait
         # The sender logs when `str` of a value does: it must not wait for itself.
@@ -296,6 +302,17 @@ _open_collectors: set[Collector] = set()
 """Held until they are closed: what one has taken is sent even if its maker lets go."""
 _closes_at_end_of = 0
 """The process that has its finalizer."""
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # whoever runs a loop has it
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _close_all() -> None:
