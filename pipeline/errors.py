@@ -64,6 +64,10 @@ class StoreError(PipelineError):
     """The database can't be opened, written or read; the message has the remedy."""
 
 
+class DamageError(StoreError):
+    """SQLite found the database damaged; the ingester's next start salvages it."""
+
+
 class DeliveryError(PipelineError):
     """A spool can't be written or read; the operator must look at its folder."""
 

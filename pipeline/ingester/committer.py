@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from pipeline import clock
-from pipeline.errors import StoreError
+from pipeline.errors import DamageError, StoreError
 from pipeline.ingester.intake import Cut
 from pipeline.store.block import Sealed, seal_block
 from pipeline.store.writer import Writer
@@ -95,6 +95,8 @@ class Committer:
             self._writer.commit(
                 commit.sealed, cut.marks, cut.letters, cut.forgotten, clock.now_ns()
             )
+        except DamageError:
+            raise
         except StoreError as error:
             commit.error = str(error)
 

@@ -44,7 +44,9 @@ class Ingester:
     def __init__(self, settings: Settings) -> None:
         boot = secrets.token_bytes(16)
         self._writer = Writer(
-            Path(settings.storage.db_path), settings.storage.durability
+            Path(settings.storage.db_path),
+            settings.storage.durability,
+            lambda text: service.say(f"ingester: {text}"),
         )
         known = self._writer.streams()
         policy = Policy(

@@ -44,12 +44,15 @@ class Headers:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self._listed = reader.headers
         self._table: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
 
     def refresh(self) -> int:
         """See what was committed since; the newest block's id, 0 without any."""
         self.reader.refresh()
         headers = self.reader.headers
+        if headers is not self._listed:  # another file took the database's place
+            self._listed, self._table = headers, self._table[:0]
         new = [(h.id, h.rows, h.minimum, h.maximum) for h in headers[len(self) :]]
         if new:
             self._table = np.concatenate([self._table, np.array(new, np.int64)])

@@ -47,6 +47,9 @@ _HEADER: Final = struct.Struct("<IqqI")
 """What the header's CRC covers before counts and runs: rows, minimum, maximum, data's
 CRC."""
 
+_PLACE: Final = struct.Struct("<4q")
+"""What it covers behind them: id, committed, tier, bytes."""
+
 
 class Part(NamedTuple):
     """A batch on its way into a block, with the numbers of its rows."""
@@ -88,6 +91,8 @@ class Sealed:
     data: bytes
     data_crc: int
     header_crc: int
+    """Of the header without its place, see `place_checksum`."""
+
     cells: list[tuple[int, str, int, int]]
     """(second, source, level, count), for those who follow the stream."""
 
@@ -118,6 +123,13 @@ def header_checksum(
 ) -> int:
     """CRC over everything of the header that a query believes."""
     return crc32(runs, crc32(counts, crc32(_HEADER.pack(rows, low, high, data_crc))))
+
+
+def place_checksum(
+    block_id: int, committed: int, tier: int, size: int, header: int
+) -> int:
+    """The header's CRC goes on over what only the commit knows."""
+    return crc32(_PLACE.pack(block_id, committed, tier, size), header)
 
 
 def _numbers(batch: Batch, name: str) -> npt.NDArray[Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pipeline.errors import StoreError
-from pipeline.store.schema import PAGE_BYTES, STEPS, VERSION
+from pipeline.store.schema import APPLICATION, PAGE_BYTES, STEPS, VERSION
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -27,6 +27,14 @@ _CACHE_KIB: Final = 2048
 SYNCHRONOUS: Final = {"disk": "FULL", "process": "NORMAL"}
 """By durability: FULL is on disk at each commit; NORMAL survives a killed process, but
 a power cut may take the last seconds."""
+
+
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_damage(error: DatabaseError) -> bool:
+    """Whether trying again is of no use, because the file is not what it was."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
 
 
 class Lock:
@@ -71,9 +79,43 @@ def open_writer(path: Path, durability: str = "disk") -> Connection:
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA busy_timeout = 20")
         _migrate(connection, path)
+        # Else frames of a transaction that a kill cut short stay behind new ones.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise StoreError(f"{path} can't be opened for writing: {error}") from None
     return connection
+
+
+def open_fresh(path: Path) -> Connection:
+    """A new database that is worth nothing until `finish_fresh`. Raises StoreError."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        _migrate(connection, path)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} can't be made: {error}") from None
+    return connection
+
+
+def finish_fresh(connection: Connection, path: Path) -> None:
+    """Close it, on disk as a whole."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    sync(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file or a folder on disk."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _migrate(connection: Connection, path: Path) -> None:
@@ -86,7 +128,17 @@ def _migrate(connection: Connection, path: Path) -> None:
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION + number}")
         connection.execute("COMMIT")
+
+
+def table_definitions(version: int) -> dict[str, str]:
+    """SQL of the tables of a version, as SQLite keeps it."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for statements in STEPS[:version]:
+            for statement in statements:
+                connection.execute(statement)
+        return dict(connection.execute("SELECT name, sql FROM sqlite_master"))
 
 
 def _reader_uri(path: Path) -> str:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from pipeline.errors import StoreError
-from pipeline.store.block import Block, Counts, header_checksum, parse_counts
+from pipeline.store.block import (
+    Block,
+    Counts,
+    header_checksum,
+    parse_counts,
+    place_checksum,
+)
 from pipeline.store.database import Connection, DatabaseError, open_reader
 
 
@@ -26,6 +32,28 @@ class Header(NamedTuple):
     maximum: int
 
 
+class _Checked(NamedTuple):
+    """The columns under the header's CRC, and it."""
+
+    id: int
+    committed: int
+    tier: int
+    rows: int
+    size: int
+    minimum: int
+    maximum: int
+    header_crc: int
+    data_crc: int
+    counts: bytes
+    runs: bytes
+
+
+_CHECKED: Final = (
+    "SELECT id, committed, tier, rows, bytes, minimum, maximum, header_crc, data_crc,"
+    " counts, runs"
+)
+
+
 class Reader:
     """A growing list of block headers, and the blocks behind them."""
 
@@ -34,13 +62,12 @@ class Reader:
         self.headers: list[Header] = []
         self._connection: Connection | None = None
         self._last = 0
+        self._file = (0, 0)
 
     def refresh(self) -> None:
         """See the blocks committed since; no database yet means no blocks."""
-        if self._connection is None:
-            if not self.path.exists():
-                return
-            self._connection = open_reader(self.path)
+        if not self._follow_file():
+            return
         new = self._fetch(
             "SELECT id, rows, bytes, minimum, maximum FROM blocks"
             " WHERE id > ? ORDER BY id",
@@ -50,36 +77,48 @@ class Reader:
         if new:
             self._last = self.headers[-1].id
 
+    def _follow_file(self) -> bool:
+        """Whether there is a database; one that took another's place begins anew."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            # between its renames, a damaged one can still be read
+            return self._connection is not None
+        if self._connection is None or self._file != (found.st_dev, found.st_ino):
+            self.close()
+            self._file = (found.st_dev, found.st_ino)
+            self._connection = open_reader(self.path)
+            self.headers, self._last = [], 0
+        return True
+
     def load(self, block_id: int) -> Block:
         """The block, its checksums compared. Raises StoreError when it is damaged."""
         found = self._fetch(
-            "SELECT data, runs, data_crc, header_crc, counts, rows, minimum, maximum"
-            " FROM blocks WHERE id = ?",
+            f"{_CHECKED}, data FROM blocks WHERE id = ?",
             (block_id,),
         )
         if not found:
             raise _gone(block_id)
-        data, runs, data_crc, header_crc, counts, rows, low, high = found[0]
-        if crc32(data) != data_crc:
+        *header, data = found[0]
+        head = _Checked(*header)
+        _check_header(head)
+        if crc32(data) != head.data_crc:
             raise StoreError(f"block {block_id} is damaged: its data's CRC is wrong")
-        found_crc = header_checksum(rows, low, high, data_crc, counts, runs)
-        _check_header(block_id, found_crc, header_crc)
-        return Block(block_id, data, runs)
+        return Block(block_id, data, head.runs)
 
     def counts(self, block_ids: Sequence[int]) -> list[Counts]:
         """Counts per (minute, source, level) of the blocks, from their headers."""
         counts = []
         for block_id in block_ids:
             found = self._fetch(
-                "SELECT rows, minimum, maximum, data_crc, counts, runs, header_crc"
-                " FROM blocks WHERE id = ?",
+                f"{_CHECKED} FROM blocks WHERE id = ?",
                 (block_id,),
             )
             if not found:
                 raise _gone(block_id)
-            *header, header_crc = found[0]
-            _check_header(block_id, header_checksum(*header), header_crc)
-            counts.append(parse_counts(header[4]))
+            head = _Checked(*found[0])
+            _check_header(head)
+            counts.append(parse_counts(head.counts))
         return counts
 
     def close(self) -> None:
@@ -101,6 +140,11 @@ def _gone(block_id: int) -> StoreError:
     return StoreError(f"block {block_id} is not there any more")
 
 
-def _check_header(block_id: int, found: int, expected: int) -> None:
-    if found != expected:
-        raise StoreError(f"block {block_id} is damaged: its header's CRC is wrong")
+def _check_header(head: _Checked) -> None:
+    base = header_checksum(
+        head.rows, head.minimum, head.maximum, head.data_crc, head.counts, head.runs
+    )
+    place = place_checksum(head.id, head.committed, head.tier, head.size, base)
+    # before version 3 of the tables it did not cover the place
+    if head.header_crc not in (place, base):
+        raise StoreError(f"block {head.id} is damaged: its header's CRC is wrong")

@@ -62,6 +62,17 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE producers ADD COLUMN tail INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE producers ADD COLUMN reasons BLOB NOT NULL DEFAULT x'80'",
     ),
+    (
+        "ALTER TABLE producers ADD COLUMN block INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE producers ADD COLUMN crc INTEGER",
+    ),
 )
 
 VERSION: Final = len(STEPS)
+
+APPLICATION: Final = 0x524C5000
+"""`application_id` is this plus the version, from version 3 on, so that one flipped bit
+does not look like a newer program's database."""
+
+REMOVED: Final = "removed"
+"""Key of `meta`: how many of the blocks' numbers so far have no row any more."""

@@ -13,16 +13,20 @@ from typing import Final, NamedTuple
 
 import msgpack
 
+from pipeline import clock
 from pipeline.delivery.stream import Stream
-from pipeline.errors import StoreError
+from pipeline.errors import DamageError, StoreError
 from pipeline.limits import DEAD_LETTER_BYTES
-from pipeline.store.block import Sealed
+from pipeline.store.block import Sealed, place_checksum
 from pipeline.store.database import (
     DatabaseError,
     Lock,
+    is_damage,
     open_writer,
     size_on_disk,
 )
+from pipeline.store.rows import sealed_row
+from pipeline.store.salvage import Say, heal, suspect
 
 DEAD_LETTERS_MAX: Final = 10_000
 """Rows kept: the counters go on, and 40 MB of copies tell what went wrong."""
@@ -47,9 +51,14 @@ class DeadLetter(NamedTuple):
 
 
 class Writer:
-    """Holds the lock and the read-write connection until `close`."""
+    """Holds the lock and the read-write connection until `close`.
 
-    def __init__(self, path: Path, durability: str = "disk") -> None:
+    A damaged database is salvaged first; `say` hears of it.
+    """
+
+    def __init__(
+        self, path: Path, durability: str = "disk", say: Say = lambda _: None
+    ) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,12 +66,17 @@ class Writer:
         self.path = path
         self._lock = Lock(path)
         try:
+            heal(path, clock.now_ns(), say)
             self._connection = open_writer(path, durability)
         except StoreError:
             self._lock.release()
             raise
-        (last,) = self._connection.execute("SELECT max(id) FROM blocks").fetchone()
-        self.last_block: int = last or 0
+        # a number is never given twice, even if its block was lost
+        (last,) = self._connection.execute(
+            "SELECT max(coalesce((SELECT max(id) FROM blocks), 0),"
+            " coalesce((SELECT max(block) FROM producers), 0))"
+        ).fetchone()
+        self.last_block: int = last
 
     def streams(self) -> list[Stream]:
         """All producers that the database knows, the longest idle first."""
@@ -88,7 +102,8 @@ class Writer:
     ) -> int:
         """Commit all of it or nothing; the number of the newest block.
 
-        Raises StoreError when the disk or the database refuses.
+        Raises StoreError when the disk or the database refuses, DamageError when to
+        try again is of no use.
         """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -98,11 +113,15 @@ class Writer:
             self._connection.executemany(
                 "DELETE FROM producers WHERE id = ?", ((key,) for key in forgotten)
             )
-            self._insert_marks(marks)
+            self._insert_marks(marks, self.last_block + len(blocks))
             self._insert_letters(letters)
             self._connection.execute("COMMIT")
         except DatabaseError as error:
             self._roll_back()
+            if is_damage(error):
+                suspect(self.path, str(error))
+                text = f"{self.path} is damaged: {error}; the next start salvages it"
+                raise DamageError(text) from None
             raise StoreError(f"{self.path} can't be written: {error}") from None
         self.last_block += len(blocks)
         return self.last_block
@@ -139,7 +158,7 @@ class Writer:
                 len(block.data),
                 block.minimum,
                 block.maximum,
-                block.header_crc,
+                place_checksum(number, now, 0, len(block.data), block.header_crc),
                 block.data_crc,
                 block.counts,
                 block.runs,
@@ -147,12 +166,12 @@ class Writer:
             ),
         )
 
-    def _insert_marks(self, marks: Iterable[Stream]) -> None:
+    def _insert_marks(self, marks: Iterable[Stream], block: int) -> None:
         self._connection.executemany(
             "INSERT OR REPLACE INTO producers VALUES"
-            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (
+                sealed_row(
                     stream.producer,
                     stream.kind,
                     stream.accepted,
@@ -165,6 +184,7 @@ class Writer:
                     int(stream.finished),
                     stream.tail,
                     msgpack.packb(stream.reasons),
+                    block,
                 )
                 for stream in marks
             ),

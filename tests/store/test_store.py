@@ -11,6 +11,7 @@ from pipeline.entry import Entry
 from pipeline.errors import StoreError
 from pipeline.store.block import MINUTE, Part, Runs, parse_runs, seal_block
 from pipeline.store.reader import Reader
+from pipeline.store.schema import APPLICATION
 from pipeline.store.writer import DEAD_LETTERS_MAX, DeadLetter, Writer
 from pipeline.wire.codec import batch_of
 from tests.store.build import PRODUCER, build_store
@@ -253,6 +254,7 @@ def test_a_database_of_a_newer_program_is_left_alone(path: Path) -> None:
     Writer(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA application_id = {APPLICATION + 99}")
     connection.close()
 
     with pytest.raises(StoreError, match="written by a newer program"):

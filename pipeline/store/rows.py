@@ -1,0 +1,142 @@
+"""Rows of the store's tables as records of SQLite: what they must be to be believed.
+
+A block's row is covered by its header's checksum, a producer's by its own; the rest is
+compared with what the table allows.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from pipeline.batch.pack import pack
+from pipeline.store.block import header_checksum, place_checksum
+from pipeline.store.pages import (
+    Cell,
+    PageError,
+    Value,
+    record_types,
+    record_values,
+    value_bytes,
+)
+
+Payload = Callable[[Cell, int], bytes]
+"""(cell, bytes needed) => the beginning of its payload"""
+
+BLOCK_COLUMNS: Final = 13
+PRODUCER_COLUMNS: Final = 14
+_ADDED: Final[tuple[Value, ...]] = (0, b"\x80", 0, None)
+"""Defaults of columns that steps have added to `producers`; a row that was not written
+since does not have them."""
+
+LETTER_COLUMNS: Final = 7
+META_COLUMNS: Final = 2
+_PAYLOAD_MOST: Final = 1 << 30
+
+
+class BlockRow(NamedTuple):
+    """A row of `blocks` but for its data; the columns' order."""
+
+    id: int
+    committed: int
+    tier: int
+    rows: int
+    size: int
+    minimum: int
+    maximum: int
+    replaced_by: int | None
+    header_crc: int
+    data_crc: int
+    counts: bytes
+    runs: bytes
+
+
+def row_checksum(values: Sequence[Value]) -> int:
+    """Of a producer's row: its columns but for the last, as a msgpack array."""
+    return crc32(pack(values))
+
+
+def sealed_row(*values: Value) -> tuple[Value, ...]:
+    """A producer's row with its checksum."""
+    return (*values, row_checksum(values))
+
+
+def block_row(cell: Cell, payload: Payload) -> BlockRow:
+    """The checked row of a block; raises PageError."""
+    types, start = record_types(cell.local)
+    if len(types) != BLOCK_COLUMNS or types[0] != 0 or cell.size > _PAYLOAD_MOST:
+        raise PageError("not a row of blocks")
+    before_data = sum(map(value_bytes, types[:-1]))
+    head = payload(cell, start + before_data)
+    _, *rest = record_values(head, types[:-1], start)
+    row = BlockRow(cell.key, *rest)  # type: ignore[arg-type]
+    if not _is_whole(row, value_bytes(types[-1]), types[-1] == 0):
+        raise PageError(f"the header of block {cell.key} does not match its checksum")
+    return row
+
+
+def _is_whole(row: BlockRow, data_bytes: int, is_null: bool) -> bool:
+    try:
+        base = header_checksum(
+            row.rows, row.minimum, row.maximum, row.data_crc, row.counts, row.runs
+        )
+        place = place_checksum(row.id, row.committed, row.tier, row.size, base)
+    except (struct.error, TypeError):
+        return False
+    return row.header_crc in (base, place) and (is_null or data_bytes == row.size)
+
+
+def block_data(cell: Cell, row: BlockRow, payload: Payload) -> bytes | None:
+    """The data of a checked row; raises PageError when its checksum is wrong."""
+    types, _ = record_types(cell.local)
+    if types[-1] == 0:
+        return None
+    data = payload(cell, cell.size)[-row.size :]
+    if crc32(data) != row.data_crc:
+        raise PageError(f"the data of block {row.id} does not match its checksum")
+    return data
+
+
+def producer_row(cell: Cell, payload: Payload) -> list[Value]:
+    """A producer's checked row, its checksum included; raises PageError."""
+    values = _values(cell, PRODUCER_COLUMNS, payload, _ADDED)
+    if values[-1] is not None and values[-1] != row_checksum(values[:-1]):
+        raise PageError("a producer's row does not match its checksum")
+    kinds = (bytes, str, *[int] * 9, bytes, int)
+    if not all(map(isinstance, values, kinds)):
+        raise PageError("not a row of producers")
+    return values
+
+
+def letter_row(cell: Cell, payload: Payload) -> list[Value]:
+    """A dead letter, checked as far as its table does."""
+    values = _values(cell, LETTER_COLUMNS, payload)
+    values[0] = cell.key
+    kinds = (int, int, str, str, bytes | None, int, bytes)
+    if not all(map(isinstance, values, kinds)):
+        raise PageError("not a row of dead_letters")
+    return values
+
+
+def meta_row(cell: Cell, payload: Payload) -> list[Value]:
+    """A key and its value."""
+    values = _values(cell, META_COLUMNS, payload)
+    if not isinstance(values[0], str):
+        raise PageError("not a row of meta")
+    return values
+
+
+def _values(
+    cell: Cell, columns: int, payload: Payload, added: tuple[Value, ...] = ()
+) -> list[Value]:
+    if cell.size > _PAYLOAD_MOST:
+        raise PageError("a record larger than any")
+    data = payload(cell, cell.size)
+    types, start = record_types(data)
+    absent = columns - len(types)
+    if not 0 <= absent <= len(added):
+        raise PageError(f"a record of {len(types)} columns; expected {columns}")
+    values = record_values(data, types, start)
+    return [*values, *added[len(added) - absent :]]
