@@ -71,6 +71,9 @@ def _connect(socket: Socket, endpoint: str) -> Socket:
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    # Else a connection that dies as it is made is waited for: 30 s, or TCP's minutes.
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, HANDSHAKE_MS)
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
@@ -110,6 +113,7 @@ def xpub(endpoint: str) -> Socket:
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.XPUB_MANUAL, 1)
     socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.LINGER, 0)
     return _bind(socket, endpoint, "publish.endpoint")
 
