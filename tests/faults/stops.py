@@ -51,6 +51,7 @@ def freezes(folder: Path, *, long: bool) -> Figures:
             first: lambda: first.oracle.accepted,
             second: lambda: second.oracle.accepted,
         }
+        site.wait_for_entries(1)  # there is something to be found
         for victim in (ingester, gateway, analyzer, first):
             _freeze(victim, works, seconds)
         finish(site.producers)
