@@ -98,3 +98,10 @@ def read(intake: Intake) -> list[str]:
         assert sum(parse_counts(sealed.counts).counts) == len(block.identities(places))
         found += [row.message for row in block.batch.entries(places)]
     return found
+
+
+def test_a_rejected_row_holds_nothing_but_its_reason() -> None:
+    """Of 65,536 in 64 KiB, tracebacks would keep all frames alive, and 2 s of time."""
+    rows = decode_plain(msgpack.packb([{}] * 3), NOW)
+
+    assert [row.error.__traceback__ for row in rows.rejected] == [None] * 3
