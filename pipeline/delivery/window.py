@@ -8,6 +8,7 @@ base, which says how far back the sender can still go.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
@@ -26,6 +27,9 @@ WINDOW_ROWS: Final = 4 * BATCH_ROWS
 WINDOW_BYTES: Final = 64 << 20
 """In flight at most: four blocks, so that one fills while another is written; at one
 block, 670,000 instead of 830,000 entries/s; its memory bounds a sender anyway."""
+
+HELD_COST: Final = 300
+"""Bytes of memory of a batch beside its payload."""
 
 TIMEOUT_FIRST: Final = 1_000_000_000
 TIMEOUT_LAST: Final = 10_000_000_000
@@ -55,8 +59,18 @@ class Held:
 class Window:
     """Numbers, holds and resends the batches of one producer."""
 
-    def __init__(self, producer: bytes, now: int, start: int = 0) -> None:
-        """Numbers go on behind `start`, which the ingester has named."""
+    def __init__(
+        self,
+        producer: bytes,
+        now: int,
+        start: int = 0,
+        *,
+        limit_bytes: int = WINDOW_BYTES,
+    ) -> None:
+        """Numbers go on behind `start`, which the ingester has named.
+
+        At most `limit_bytes` are in flight; one batch may always go.
+        """
         self.producer = producer
         self.durable = start
         self.accepted = start
@@ -68,6 +82,9 @@ class Window:
         self._next = 0
         """Place in `_held` of the batch to send next."""
         self._number = start + 1
+        self._limit_bytes = limit_bytes
+        self._sent = start
+        """The highest number that ever went out."""
         self._boot = b""
         self._resume = 0
         self._progress = now
@@ -84,6 +101,25 @@ class Window:
     def last(self) -> int:
         """The highest number given so far."""
         return self._number - 1
+
+    @property
+    def settled(self) -> int:
+        """All numbers up to here are durable, or will never come."""
+        return self._held[0].sequence - 1 if self._held else self.last
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory that the batches take."""
+        return self.bytes + HELD_COST * len(self._held)
+
+    @property
+    def held(self) -> Iterable[Held]:
+        """The batches, the oldest first."""
+        return self._held
+
+    def skip(self, number: int) -> None:
+        """Go on with this number: those before that have none yet will never come."""
+        self._number = max(self._number, number)
 
     def add(
         self,
@@ -120,6 +156,20 @@ class Window:
             return True
         return any(held.last == accepted for held in self._held)
 
+    def renewed(self, producer: bytes, now: int) -> Window:
+        """All that is held, as the first batches of another producer.
+
+        For a session whose ingester names an `accepted` that is no boundary: its id is
+        new and random, so somebody else sends under it, and what that one numbers is
+        taken in this one's place.
+        """
+        renewed = Window(producer, now)
+        for held in self._held:
+            renewed.add(
+                held.payload, held.count, held.codec, span=held.span, flush=held.flush
+            )
+        return renewed
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is held."""
@@ -138,15 +188,14 @@ class Window:
         held = self._held[self._next]
         rows = self._flight_rows + held.count
         size = self._flight_bytes + len(held.payload)
-        if self._next and (rows > WINDOW_ROWS or size > WINDOW_BYTES):
+        if self._next and (self._is_full(rows, size) or self._follows_hole(held)):
             return None
         if not self._next:
             self._progress = now
         self._next += 1
         self._flight_rows, self._flight_bytes = rows, size
-        full = (
-            rows + held.count > WINDOW_ROWS or size + len(held.payload) > WINDOW_BYTES
-        )
+        self._sent = max(self._sent, held.last)
+        full = self._is_full(rows + held.count, size + len(held.payload))
         flags = Flag.FLUSH if held.flush or full else Flag(0)
         if fin and self.idle():
             flags |= Flag.FIN | Flag.FLUSH
@@ -158,6 +207,10 @@ class Window:
         held = self._held[self._next]
         self._flight_rows -= held.count
         self._flight_bytes -= len(held.payload)
+
+    def is_forged(self, reply: Acknowledgement) -> bool:
+        """Whether it claims what was never sent: somebody else uses the producer's id."""
+        return max(reply.durable, reply.accepted) > self._sent
 
     def acknowledge(self, reply: Acknowledgement, now: int) -> bool:
         """Take in one acknowledgement; whether `durable` moved."""
@@ -198,6 +251,16 @@ class Window:
             self._flight_rows -= held.count
             self._flight_bytes -= len(held.payload)
         return held.count
+
+    def _is_full(self, rows: int, size: int) -> bool:
+        return rows > WINDOW_ROWS or size > self._limit_bytes
+
+    def _follows_hole(self, held: Held) -> bool:
+        """Whether numbers before it are missing: it goes as the first, with its base.
+
+        Sent behind those that the ingester may still lack, it would be a gap.
+        """
+        return self._held[self._next - 1].last + 1 < held.sequence
 
     def _release(self, durable: int) -> bool:
         if durable <= self.durable:
