@@ -77,15 +77,6 @@ function = print
 '''
 
 
-@pytest.fixture(scope="module")
-def ingester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIngester]:
-    """One for all tests of this file."""
-    running = RunningIngester(tmp_path_factory.mktemp("i"))
-    running.start()
-    yield running
-    running.stop()
-
-
 @pytest.fixture
 def log(ingester: RunningIngester) -> Iterator[Collector]:
     """The Collector that all share."""

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,25 +28,6 @@ HEADER = f"00-{TRACE}-{SPAN}-01"
 Log = Callable[..., Entry]
 
 
-@pytest.fixture(scope="module")
-def ingester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIngester]:
-    """One for all tests of this file; each has a source of its own."""
-    running = RunningIngester(tmp_path_factory.mktemp("i"))
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def collector(
-    ingester: RunningIngester, request: pytest.FixtureRequest
-) -> Iterator[Collector]:
-    """What the processor sends through."""
-    endpoints = {"acknowledge_endpoint": ingester.publish}
-    with Collector(ingester.ingest, request.node.name, **endpoints) as log:
-        yield log
-
-
 def logger(collector: Collector, *before: Any, final: bool = True) -> Any:
     """A logger of structlog with these processors before the pipeline's."""
     chain = [*before, PipelineProcessor(collector, final=final)]
@@ -56,12 +37,11 @@ def logger(collector: Collector, *before: Any, final: bool = True) -> Any:
 
 
 @pytest.fixture
-def stored(ingester: RunningIngester, collector: Collector) -> Callable[[], Entry]:
+def stored(logged: Callable[[], list[Entry]]) -> Callable[[], Entry]:
     """The one entry that this test has logged, as it is stored."""
 
     def entry() -> Entry:
-        assert collector.flush()
-        (found,) = ingester.entries(collector.source)
+        (found,) = logged()
         return found
 
     return entry
