@@ -6,6 +6,9 @@ CONFIG ?= config/recursive.yaml
 NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
 	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
 
+# Where the tests find the packages of Node; without npm they are skipped.
+NODE_STAMP = $(if $(shell command -v npm),tests/node/node_modules/.stamp)
+
 # Debian packages that tests use. A test whose package is absent is skipped by name, and
 # fails where CI=true (tests/conftest.py, requires_tool).
 TEST_PACKAGES := strace faketime rsyslog rsyslog-czmq iproute2 iptables e2fsprogs util-linux
@@ -19,7 +22,7 @@ help: ## list the targets
 run: $(VENV)/run.stamp ## install what is missing, then start the whole pipeline
 	@exec $(BIN)/pipeline up --config $(CONFIG)
 
-test: $(VENV)/test.stamp lint check-node ## lint, then the tests of Node and Python
+test: $(VENV)/test.stamp lint check-node $(NODE_STAMP) ## lint, then the tests of Node and Python
 	$(if $(NODE_TESTS),node --test $(NODE_TESTS))
 	$(BIN)/pytest -q -rs
 
@@ -60,6 +63,12 @@ $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV), with what it is measured against"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[bench]'
 	@touch $@ $(VENV)/run.stamp
+
+# Their binaries are in the packages: no script has to run to build them.
+tests/node/node_modules/.stamp: tests/node/package-lock.json
+	@echo "installing into tests/node/node_modules"
+	@npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { \
