@@ -75,6 +75,12 @@ class Stream:
     reasons: dict[str, int] = field(default_factory=dict)
     """Rejected entries by reason."""
 
+    source: str = ""
+    """Of its first entry, so that people know whose ledger it is."""
+
+    began: int = 0
+    """Time of day of its first batch."""
+
     nacked: int = -NACK_INTERVAL
     touched: int | None = None
     """When its last batch came; idle time counts from the start of the process."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.batch.layout import SOURCE
 from pipeline.batch.pack import pack
 from pipeline.delivery.stream import Stream, Streams, Verdict
 from pipeline.entry import Entry
@@ -152,7 +153,9 @@ class Intake:
         else:
             batch = decoded.batch
             reasons = self._reject(decoded.rejected, header.producer, now)
+        stream.began = stream.began or stream.seen
         if batch is not None:
+            stream.source = stream.source or batch.columns[SOURCE].dictionary[0]
             part = Part(batch, header.producer, header.sequence, decoded.offsets)
             self._keep(part, len(payload), now)
         stream.take(header, reasons)
@@ -175,6 +178,8 @@ class Intake:
         unknown = sum("level_text" in (row.metadata or ()) for row in rows.entries)
         self.counters["unknown_levels"] += unknown
         self._plain.reject(self._reject(rows.rejected, None, now))
+        self._plain.seen = now + self.epoch
+        self._plain.began = self._plain.began or self._plain.seen
         self._plain_changed = True
         if len(self._rows) >= _PLAIN_ROWS or self._row_bytes >= PLAIN_BYTES:
             self._seal_plain(now)
@@ -191,7 +196,6 @@ class Intake:
             self._keep(Part(batch, plain.producer, plain.accepted + 1, None), size, now)
             plain.accepted += len(rows)
             plain.stored += len(rows)
-            plain.seen = now + self.epoch
 
     def _keep(self, part: Part, size: int, now: int) -> None:
         self.counters["entries"] += part.batch.rows

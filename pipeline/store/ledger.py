@@ -50,7 +50,7 @@ class Ledger:
 
     def add_mark(self, row: list[Value]) -> None:
         """A producer's row; of several the newest counts."""
-        values: list[Any] = row[:-1]
+        values: list[Any] = list(row)
         known = self._marks.get(values[0])
         if known is None or known[2] <= values[2]:
             self._marks[values[0]] = values
@@ -89,7 +89,7 @@ class Ledger:
 def _unknown(producer: bytes, held: _Held) -> list[Any]:
     # what was rejected is not known any more, and counted as lost
     marks = [producer, "session", held.highest, held.highest, 0, 0, 0, 0, held.seen]
-    return [*marks, 0, 0, _NO_REASONS, 0]
+    return [*marks, 0, 0, _NO_REASONS, 0, "", 0]
 
 
 def _settle(row: list[Any], held: _Held, last: int) -> int:

@@ -26,8 +26,8 @@ Payload = Callable[[Cell, int], bytes]
 """(cell, bytes needed) => the beginning of its payload"""
 
 BLOCK_COLUMNS: Final = 13
-PRODUCER_COLUMNS: Final = 14
-_ADDED: Final[tuple[Value, ...]] = (0, b"\x80", 0, None)
+PRODUCER_COLUMNS: Final = 16
+_ADDED: Final[tuple[Value, ...]] = (0, b"\x80", 0, None, "", 0)
 """Defaults of columns that steps have added to `producers`; a row that was not written
 since does not have them."""
 
@@ -53,14 +53,18 @@ class BlockRow(NamedTuple):
     runs: bytes
 
 
+_CRC: Final = 13
+"""Place of the checksum: columns of version 3 before it, those of version 4 behind."""
+
+
 def row_checksum(values: Sequence[Value]) -> int:
-    """Of a producer's row: its columns but for the last, as a msgpack array."""
+    """Of a producer's row: its other columns as a msgpack array."""
     return crc32(pack(values))
 
 
 def sealed_row(*values: Value) -> tuple[Value, ...]:
-    """A producer's row with its checksum."""
-    return (*values, row_checksum(values))
+    """A producer's row with its checksum in its place."""
+    return (*values[:_CRC], row_checksum(values), *values[_CRC:])
 
 
 def block_row(cell: Cell, payload: Payload) -> BlockRow:
@@ -100,11 +104,15 @@ def block_data(cell: Cell, row: BlockRow, payload: Payload) -> bytes | None:
 
 
 def producer_row(cell: Cell, payload: Payload) -> list[Value]:
-    """A producer's checked row, its checksum included; raises PageError."""
+    """A producer's checked row without its checksum; raises PageError."""
     values = _values(cell, PRODUCER_COLUMNS, payload, _ADDED)
-    if values[-1] is not None and values[-1] != row_checksum(values[:-1]):
+    checksum = values.pop(_CRC)
+    known = [row_checksum(values)]
+    if tuple(values[_CRC:]) == _ADDED[-2:]:  # it may be older than version 4
+        known.append(row_checksum(values[:_CRC]))
+    if checksum is not None and checksum not in known:
         raise PageError("a producer's row does not match its checksum")
-    kinds = (bytes, str, *[int] * 9, bytes, int)
+    kinds = (bytes, str, *[int] * 9, bytes, int, str, int)
     if not all(map(isinstance, values, kinds)):
         raise PageError("not a row of producers")
     return values

@@ -64,13 +64,16 @@ def suspect(path: Path, why: str) -> None:
         _beside(path, _SUSPECT).write_text(why)
 
 
-def heal(path: Path, now: int, say: Say) -> None:
-    """Make a damaged database whole; the caller holds the lock. Raises StoreError."""
+def heal(path: Path, now: int, say: Say, *, synced: bool = True) -> None:
+    """Make a damaged database whole; the caller holds the lock. Raises StoreError.
+
+    `synced`: whether each commit was, so that a power cut takes none of them.
+    """
     _resume(path)
     if not path.is_file() or path.stat().st_size == 0:
         return
     try:
-        images = Images(path)
+        images = Images(path, synced=synced)
     except OSError as error:
         raise StoreError(f"{path} can't be read: {error.strerror}") from None
     try:
@@ -177,7 +180,7 @@ def _fill(
                 )
     account = ledger.close(rebuild="producers" not in found.sound_tables)
     connection.executemany(
-        "INSERT INTO producers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO producers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (sealed_row(*row) for row in account.rows),
     )
     (removed,) = connection.execute(

@@ -66,6 +66,10 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE producers ADD COLUMN block INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE producers ADD COLUMN crc INTEGER",
     ),
+    (
+        "ALTER TABLE producers ADD COLUMN source TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE producers ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 VERSION: Final = len(STEPS)

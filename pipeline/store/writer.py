@@ -66,7 +66,7 @@ class Writer:
         self.path = path
         self._lock = Lock(path)
         try:
-            heal(path, clock.now_ns(), say)
+            heal(path, clock.now_ns(), say, synced=durability == "disk")
             self._connection = open_writer(path, durability)
         except StoreError:
             self._lock.release()
@@ -82,13 +82,14 @@ class Writer:
         """All producers that the database knows, the longest idle first."""
         found = self._connection.execute(
             "SELECT id, durable, durable, stored, lost, duplicates, rejected, dropped,"
-            " seen, finished, kind, tail, reasons FROM producers"
+            " seen, finished, kind, tail, reasons, source, began FROM producers"
             " WHERE kind != 'plain' ORDER BY seen"
         )
         streams = []
-        for *marks, reasons in found:
+        for *marks, reasons, source, began in found:
             stream = Stream(*marks)
             stream.reasons = msgpack.unpackb(reasons)
+            stream.source, stream.began = source, began
             streams.append(stream)
         return streams
 
@@ -169,7 +170,7 @@ class Writer:
     def _insert_marks(self, marks: Iterable[Stream], block: int) -> None:
         self._connection.executemany(
             "INSERT OR REPLACE INTO producers VALUES"
-            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 sealed_row(
                     stream.producer,
@@ -185,6 +186,8 @@ class Writer:
                     stream.tail,
                     msgpack.packb(stream.reasons),
                     block,
+                    stream.source,
+                    stream.began,
                 )
                 for stream in marks
             ),

@@ -58,6 +58,15 @@ def test_a_batch_is_kept_and_its_mark_moves(intake: Intake) -> None:
     assert stored(cut) == [(PRODUCER, number + 1, str(number)) for number in range(3)]
 
 
+def test_a_producer_is_known_by_its_first_source(intake: Intake) -> None:
+    """And since when, however many it has later."""
+    intake.receive(batch([entry("1", source="api"), entry("2")]), NOW)
+    intake.receive(batch(entries(1), 3), NOW + 5)
+
+    (mark,) = intake.cut(NOW + 9).marks
+    assert (mark.source, mark.began, mark.seen) == ("api", NOW, NOW + 5)
+
+
 def test_marks_are_those_of_the_cut(intake: Intake) -> None:
     """What came while the commit ran is not durable yet."""
     intake.receive(batch(entries(3)), NOW)
