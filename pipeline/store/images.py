@@ -22,9 +22,12 @@ from pipeline.store.wal import Frame, Wal, scan
 
 
 class Images:
-    """Open files; `close` them. Raises OSError when there is no database."""
+    """Open files; `close` them. Raises OSError when there is no database.
 
-    def __init__(self, path: Path) -> None:
+    `synced` as for `wal.scan`.
+    """
+
+    def __init__(self, path: Path, *, synced: bool = True) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._wal_file = -1
@@ -32,7 +35,7 @@ class Images:
             wal = path.with_name(path.name + "-wal")
             self._wal_file = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
         self.in_file = os.fstat(self._file).st_size // PAGE_BYTES
-        self.wal = self._scan_wal()
+        self.wal = self._scan_wal(synced=synced)
         self._newest: dict[int, list[Frame]] = {}
         for frame in self.wal.frames:
             self._newest.setdefault(frame.page, []).append(frame)
@@ -40,11 +43,12 @@ class Images:
                 self._newest.setdefault(frame.other_page, []).append(frame)
         self.count = max([self.in_file, *(frame.size for frame in self.wal.frames)])
 
-    def _scan_wal(self) -> Wal:
+    def _scan_wal(self, *, synced: bool) -> Wal:
         if self._wal_file < 0:
             return Wal()
         file = self._wal_file
-        return scan(lambda at, size: os.pread(file, size, at), os.fstat(file).st_size)
+        size = os.fstat(file).st_size
+        return scan(lambda at, count: os.pread(file, count, at), size, synced=synced)
 
     @property
     def size(self) -> int:

@@ -132,15 +132,19 @@ def _follow(factors: _Factors, before: Sum, share: Sum) -> Sum:
     return (a * x + b * y + share[0]) & _MASK, (c * x + d * y + share[1]) & _MASK
 
 
-def scan(read: Read, size: int) -> Wal:
-    """What of a WAL of `size` bytes holds."""
+def scan(read: Read, size: int, *, synced: bool = True) -> Wal:
+    """What of a WAL of `size` bytes holds.
+
+    Unless each commit was `synced`, a power cut may leave out any frame: then only
+    flipped bits are damage.
+    """
     wal = Wal()
     if size < _HEADER.size + _FRAME_BYTES:
         return wal
     first = read(_HEADER.size, _FRAME.size)
     head = _mended_header(read(0, _HEADER.size), first[8:16], wal)
     order = ">u4" if head is not None and head[0] & _BIG_ENDIAN else "<u4"
-    scanner = _Scanner(wal, head)
+    scanner = _Scanner(wal, head, synced=synced)
     for raw in _frames(read, size, order, scanner.factors):
         scanner.add(raw)
     scanner.end()
@@ -192,7 +196,8 @@ def _frames(read: Read, size: int, order: str, factors: _Factors) -> Iterator[_R
 class _Scanner:
     """Follows the chain of checksums, and over a break looks whether it goes on."""
 
-    def __init__(self, wal: Wal, head: tuple[int, ...] | None) -> None:
+    def __init__(self, wal: Wal, head: tuple[int, ...] | None, *, synced: bool) -> None:
+        self._synced = synced
         self.factors = _factors(_SUMMED)
         self._wal = wal
         self._salts: Sum | None = (head[4], head[5]) if head is not None else None
@@ -238,7 +243,7 @@ class _Scanner:
         """Behind the break: a commit that another transaction follows was synced."""
         self._wal.frames.append(Frame(raw.page, raw.size, _place(raw), is_linked))
         self._before = {raw.stored}
-        self._proven |= is_linked and self._is_behind_commit
+        self._proven |= self._synced and is_linked and self._is_behind_commit
         is_break = raw.place == self._break
         self._is_behind_commit = raw.size > 0 and (is_linked or is_break)
         if self._is_behind_commit:
