@@ -20,7 +20,7 @@ from pipeline.civil import LOCAL, read_civil
 from pipeline.entry import Entry, cut_message, entry_from_map
 from pipeline.errors import EntryError, FrameError
 from pipeline.level import Level, level_of_number
-from pipeline.limits import SOURCE_BYTES
+from pipeline.limits import METADATA_BYTES, SOURCE_BYTES
 from pipeline.timestamp import SECOND, parse_timestamp
 
 FACILITIES: Final = (
@@ -44,6 +44,9 @@ UNNAMED: Final = "syslog"
 _AHEAD: Final = 86_400 * SECOND
 """A time without a year may lie so far ahead, by a clock or a zone that is not ours."""
 
+_MARKS: Final = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""What stands for a byte that is no UTF-8, which "surrogateescape" has marked."""
+
 _START: Final = re.compile(rb"<\d{1,3}>")
 _PRIORITY: Final = re.compile(r"<(\d{1,3})>")
 
@@ -60,7 +63,7 @@ _HEADER: Final = (
 
 _NAME: Final = r'[^\s="\]\x00-\x1f]{1,128}'
 _ELEMENT: Final = re.compile(rf"\[({_NAME})")
-_PARAMETER: Final = re.compile(rf' ({_NAME})="((?:[^"\\]|\\.)*)"', re.DOTALL)
+_PARAMETER: Final = re.compile(rf' ({_NAME})="([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r'\\(["\\\]])')
 
 _MONTHS: Final = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
@@ -127,10 +130,9 @@ def _decode(line: bytes) -> tuple[str, int]:
     try:
         return line.decode(), 0
     except UnicodeDecodeError:
-        # a lone surrogate stands for one such byte
-        marked = line.decode(errors="surrogateescape")
-        wrong = sum("\udc80" <= character <= "\udcff" for character in marked)
-        return line.decode(errors="backslashreplace"), wrong
+        found = line.decode(errors="surrogateescape")
+        text = found.translate(_MARKS)
+        return text, (len(text) - len(found)) // 3
 
 
 def _entry(
@@ -184,21 +186,27 @@ def _read_structured(text: str, place: int, fields: dict[str, Any]) -> int:
     if text[place : place + 1] == "-":
         return place + 1
     elements: dict[str, dict[str, Any]] = {}
-    while (element := _ELEMENT.match(text, place)) is not None:
+    end = place + METADATA_BYTES  # what is longer can't be stored
+    while (element := _ELEMENT.match(text, place, end)) is not None:
         values = elements.setdefault(element[1], {})
         place = element.end()
-        while (parameter := _PARAMETER.match(text, place)) is not None:
+        while (parameter := _PARAMETER.match(text, place, end)) is not None:
             _add(values, parameter[1], _ESCAPED.sub(r"\1", parameter[2]))
             place = parameter.end()
         if text[place : place + 1] != "]":
-            at = text[place : place + 40]
-            raise EntryError("structured data", f"got {at!r}", 'name="value" or ]')
+            raise _malformed(text, place, end, 'name="value" or ]')
         place += 1
-    if not elements:
-        at = text[place : place + 40]
-        raise EntryError("structured data", f"got {at!r}", "[id ...] or -")
+    if not elements or text[place : place + 1] == "[":
+        raise _malformed(text, place, end, "[id ...] or -")
     fields["structured_data"] = elements
     return place
+
+
+def _malformed(text: str, place: int, end: int, expected: str) -> EntryError:
+    found = f"got {text[place : place + 40]!r}"
+    if len(text) > end:
+        expected += f" within {METADATA_BYTES:,} characters"
+    return EntryError("structured data", found, expected)
 
 
 def _add(values: dict[str, Any], name: str, value: str) -> None:

@@ -189,7 +189,10 @@ def test_a_message_beyond_the_limit_is_cut() -> None:
         ),
         ("<13>1 - h a p id [x]m", "structured data: 'm' behind it"),
         (f"<13>1 - h a p id [{'x' * 300}] m", "structured data: got"),
-        (f'<13>1 - h a p id [x a="{"y" * 300_000}"] m', "at most 262,144 bytes"),
+        (f'<13>1 - h a p id [x a="{"y" * 300_000}"] m', "within 262,144 characters"),
+        (f"<13>1 - h a p id {'[x]' * 90_000} m", "within 262,144 characters"),
+        (f'<13>1 - h a p id [x a="{"ö" * 200_000}"] m', "at most 262,144 bytes"),
+        ("<13>1 - h a p id [x][", "structured data: got '['; expected [id ...] or -"),
     ],
 )
 def test_what_is_malformed_is_a_dead_letter_that_says_why(
