@@ -137,20 +137,23 @@ def test_one_of_several_adopters_gets_it(tmp_path):
 def test_a_forked_child_keeps_nobody_from_adopting(tmp_path):
     """It outlives the owner, without the owner's lock."""
     reading, writing = os.pipe()
+    alive, born = os.pipe()
     owner = os.fork()
     if owner == 0:
         spool = filled(tmp_path, 5)
         if os.fork() == 0:
             os.close(writing)
-            os.read(reading, 1)
+            os.write(born, b"x")
+            os.read(reading, 1)  # until the test ends
             os._exit(0)
+        os.read(alive, 1)
         assert spool.last == 5
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(owner, 0)
 
     spool = adopted(tmp_path)
-    os.close(writing)
-    os.close(reading)
+    for descriptor in (reading, writing, alive, born):
+        os.close(descriptor)
 
     assert everything(spool) == rows_of(range(1, 6))
 
@@ -271,3 +274,16 @@ def test_strange_names_are_not_looked_at(tmp_path):
     assert len(reports) == 3
     assert list(orphans(tmp_path / "none", reports.append)) == []
     assert len(reports) == 3
+
+
+@pytest.mark.requires("root")
+def test_another_users_records_are_not_ours_to_send(tmp_path):
+    """Who may write into the folder could log in anybody's name."""
+    left_by_the_dead(tmp_path, 3)
+    (path,) = segments(tmp_path)
+    os.chown(path, 65534, 65534)
+    reports: list[str] = []
+
+    assert list(orphans(tmp_path, reports.append)) == []
+    assert "not a file of this user" in reports[0]
+    assert path.exists()

@@ -127,6 +127,9 @@ def create(folder: Path, producer: bytes, first: int) -> Segment:
     try:
         is_free(descriptor)
         segment.write(pack_head(head))
+        # All records need it: a write that was only pretended is found out at once.
+        if _read_strict(descriptor, 0, HEAD_BYTES) != pack_head(head):
+            raise OSError(errno.EIO, "it can't be read back")  # noqa: TRY301
     except OSError:
         segment.remove()
         raise

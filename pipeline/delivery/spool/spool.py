@@ -16,6 +16,7 @@ Forks: the child's copy is dead from the start; the files stay with the parent.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import weakref
@@ -50,6 +51,9 @@ SYNC_SECONDS: Final = 1.0
 SEGMENT_BYTES: Final = 4 << 20
 SEGMENTS_LEAST: Final = 8
 """A segment has at most this share of the limit: space comes back in such steps."""
+
+
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Spool:
@@ -108,6 +112,12 @@ class Spool:
     def last(self) -> int:
         """The highest number held; 0 when it is empty."""
         return 0 if self.is_empty else self._last
+
+    @property
+    def oldest_last(self) -> int:
+        """The highest number that `drop_oldest` would give up; 0 without a segment."""
+        with self._lock:
+            return self._segments[0].last if self._segments else 0
 
     @property
     def damaged(self) -> int:
@@ -307,7 +317,8 @@ class Spool:
         if number <= self._last:
             raise ValueError(f"number {number}: it must be above {self._last}")
         if self.bytes + size + HEAD_BYTES > self.limit_bytes and self.is_empty:
-            self._clear()
+            while self._segments:
+                self._take_out().remove()
         segment = self._active
         if segment is not None and segment.rows:
             fits = segment.size + size <= self._segment_bytes
@@ -324,6 +335,8 @@ class Spool:
             if self._fsync == "always":
                 self._sync_written(segment, len(data))
         except OSError as error:
+            if error.errno not in _NO_SPACE:  # another file may be spared
+                self._end_segment()
             raise self._error("it can't be written", error) from error
         self.bytes += len(data)
         segment.rows += count
@@ -377,10 +390,6 @@ class Spool:
             self._active = None
         return segment
 
-    def _clear(self) -> None:
-        while self._segments:
-            self._take_out().remove()
-
     def _error(self, problem: str, error: OSError) -> DeliveryError:
         return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
 
@@ -393,5 +402,4 @@ def _after_fork() -> None:
         spool.disown()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(after_in_child=_after_fork)
