@@ -6,12 +6,15 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from pipeline import PipelineHandler
 from pipeline.collectors.collector import Collector
+from pipeline.collectors.middleware import log_requests
+from pipeline.collectors.traces import trace_id
 from pipeline.entry import Entry, Level
 from tests.collectors.serving import application, found_in, get, run
 
@@ -121,7 +124,7 @@ def test_an_application_within_another_logs_once(
 def test_what_a_handler_logs_carries_the_trace(
     collector: Collector, logged: Callable[[], list[Entry]]
 ) -> None:
-    """And the next request of the connection has its own, or none."""
+    """The next request has its own, or none; what is around the middleware has none."""
     logger = logging.Logger("shop")
     logger.addHandler(PipelineHandler(collector=collector))
 
@@ -129,7 +132,15 @@ def test_what_a_handler_logs_carries_the_trace(
         logger.info("working")
         return web.Response()
 
-    app = application(collector)
+    after: list[str | None] = []
+
+    @web.middleware
+    async def around(request: web.Request, handler: Any) -> web.StreamResponse:
+        response = await handler(request)
+        after.append(trace_id.get())
+        return response
+
+    app = web.Application(middlewares=[around, log_requests(collector)])
     app.router.add_get("/", hello)
 
     async def ask(session: aiohttp.ClientSession, url: str) -> None:
@@ -138,6 +149,7 @@ def test_what_a_handler_logs_carries_the_trace(
 
     run(app, ask)
 
+    assert after == [None, None]
     rows = [(row.message, row.trace_id) for row in logged()]
     assert rows == [
         ("working", TRACE),
