@@ -8,11 +8,21 @@ be acknowledged: nothing may wait for a clock that was set back.
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from pipeline import Collector
 from tests.capabilities import Absent, need
-from tests.faults.processes import Ingester, Process, Producer, finish, wait_for
+from tests.faults.oracle import Claim, check
+from tests.faults.processes import (
+    Ingester,
+    Process,
+    Producer,
+    finish,
+    started,
+    wait_for,
+)
 from tests.faults.report import Figures
 from tests.faults.site import Site
 
@@ -33,6 +43,8 @@ TIMES: Final = (
 RATE = 2_000
 QUICK = 5
 STALL_SECONDS = 30.0
+WAITING_SECONDS = 0.025
+"""An entry has arrived by then, and its commit is not due yet."""
 
 # libfaketime 0.9.10 makes the absolute sleep of Python an error.
 SLEEPS: Final = """
@@ -97,11 +109,39 @@ def clock_jumps(folder: Path, *, long: bool) -> Figures:
     )
 
 
+def lone_entries(folder: Path, *, long: bool) -> Figures:
+    """The ingester's clock is set back while one entry waits for its commit.
+
+    Under load the next entry would start the commit; here there is none.
+    """
+    count = 100 if long else 10
+    clock, ingester = Clock(folder / "time"), Ingester(folder)
+    clock.rule(ingester)
+    with (
+        started(ingester),
+        Collector(
+            ingester.ingest, "lone", acknowledge_endpoint=ingester.publish, linger_ms=1
+        ) as collector,
+    ):
+        for number in range(1, count + 1):
+            collector.log("INFO", "alone", {"n": number})
+            time.sleep(WAITING_SECONDS)
+            clock.set(f"-{number}d")
+            wait_for("entry", partial(_settled, collector, number), STALL_SECONDS)
+        assert ingester.stop() == 0
+    verdict = check(ingester.database, [Claim("lone", count, count)])
+    return verdict.figures("clock set back behind an entry", count)
+
+
+def _settled(collector: Collector, number: int) -> bool:
+    return bool(collector.stats()["settled"] == number)
+
+
 def _goes_on(site: Site) -> float:
     start, before = time.monotonic(), site.progress
     wait_for("entries", lambda: site.progress > before + RATE // 4, STALL_SECONDS)
     return time.monotonic() - start
 
 
-FAULTS = {"clock-jumps": clock_jumps}
+FAULTS = {"clock-jumps": clock_jumps, "lone-entries": lone_entries}
 """By name."""
