@@ -31,7 +31,10 @@ CALM = ("--rate", "10000")
 FROZEN_SECONDS = 20.0
 """Beyond the heartbeat's time-out, so that connections are given up meanwhile."""
 
-FROZEN_SHORTLY = 0.7
+FROZEN_SHORTLY = 0.3
+RESENT_SECONDS = 1.5
+"""An ingester's, at least: producers send again after 1 s without progress."""
+
 WATCH_SECONDS = 60.0
 QUERY = '{"jsonrpc": "2.0", "method": "query", "params": {"limit": 1}, "id": 1}'
 JSON = {"Content-Type": "application/json"}
@@ -53,12 +56,15 @@ def freezes(folder: Path, *, long: bool) -> Figures:
         }
         site.wait_for_entries(1)  # there is something to be found
         for victim in (ingester, gateway, analyzer, first):
-            _freeze(victim, works, seconds)
+            least = RESENT_SECONDS if victim is ingester else 0.0
+            _freeze(victim, works, max(seconds, least))
         finish(site.producers)
         for process in (gateway, analyzer, ingester):
             code = process.stop()
             assert code == 0, (process.words, code)
-    return site.verdict().figures("SIGSTOP of each process", 4)
+    resent = sum(p.report["resent_batches"] for p in site.producers)
+    note = f"{resent:,} batches sent again"
+    return site.verdict().figures("SIGSTOP of each process", 4, note=note)
 
 
 class Answers:
