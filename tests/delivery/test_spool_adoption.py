@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.delivery.spool import Spool, orphans
+from pipeline.delivery.spool import Batch, Spool, orphans
 from pipeline.errors import SpoolFullError
 from tests.delivery.spooling import everything, filled, row, rows_of, segments
 
@@ -187,6 +187,19 @@ def test_a_torn_tail_is_cut_off(tmp_path):
         assert f"{record - missing} bytes torn" in reports[0]
         assert path.stat().st_size == spool.bytes == len(whole) - record
         spool.close()
+
+
+def test_batches_without_rows_are_kept(tmp_path):
+    """Their numbers were given, to rows that nothing could hold."""
+    spool = filled(tmp_path, 0)
+    spool.append_batch(1, 3, 0, 0, b"")
+    spool.close()
+
+    spool = adopted(tmp_path)
+
+    assert spool.read(1, 10, 100) == [Batch(1, 3, 0, 0, b"")]
+    assert (spool.last, spool.drop_oldest()) == (3, 0)
+    spool.close()
 
 
 def test_an_adopted_spool_takes_nothing_new(tmp_path):

@@ -116,7 +116,7 @@ def spool_disk_full(folder: Path, *, long: bool) -> Figures:
         fsync: Fsync = "interval" if run % 2 else "always"
         notes = Notes(folder / f"notes{run}", 20_000)
         with small_disk(folder / "disk") as disk:
-            (disk / "other").write_bytes(bytes(DISK_KIB << 9))
+            (disk / "other").write_bytes(bytes((DISK_KIB << 9) - 20_000))
             spool = Spool(disk / "spool", bytes(16), limit_bytes=LIMIT, fsync=fsync)
             number = fill(spool, notes, 1)
             held = [found for found, _ in read(spool)]

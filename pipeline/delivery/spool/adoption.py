@@ -135,7 +135,7 @@ def _number(segments: list[Segment], report: Report) -> int:
         cut += torn
         if torn:
             report(f"{last.path}: {torn:,} bytes torn at its end are cut off")
-        if last.rows:
+        if last.size - torn > HEAD_BYTES:
             if torn:
                 last.cut(last.size - torn)
             break

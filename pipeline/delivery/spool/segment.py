@@ -37,10 +37,17 @@ class Segment:
         self.first = head.first
         self.last = head.first - 1
         self.rows = 0
+        self.is_counted = False
+        """Whether `rows` is known, and `last` exactly."""
         self.dirty = False
         self.damaged: set[int] = set()
         """Places where no record could be read: counted once, however often."""
         self._descriptor = descriptor
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it has no record."""
+        return self.size <= HEAD_BYTES
 
     def write(self, data: bytes) -> None:
         """Append all of it or nothing; raises OSError."""
@@ -97,12 +104,13 @@ class Segment:
         Raises OSError: what can't be read now may be there.
         """
         end = HEAD_BYTES
-        self.rows = 0
+        rows = 0
         for found in self.walk(HEAD_BYTES, self.size, strict=True):
             if isinstance(found, Found):
                 self.last = max(self.last, found.last)
-                self.rows += found.rows
+                rows += found.rows
                 end = found.end
+        self.rows, self.is_counted = rows, True
         return self.size - end
 
     def close(self) -> None:
@@ -124,6 +132,7 @@ def create(folder: Path, producer: bytes, first: int) -> Segment:
     head = Head(new_marker(), producer, first)
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     segment = Segment(path, head, 0, descriptor)
+    segment.is_counted = True
     try:
         is_free(descriptor)
         segment.write(pack_head(head))

@@ -17,15 +17,14 @@ Forks: the child's copy is dead from the start; the files stay with the parent.
 from __future__ import annotations
 
 import errno
-import os
 import threading
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
 from pipeline.batch.encode import Row
+from pipeline.delivery.spool.forks import close_in_children
 from pipeline.delivery.spool.lock import Lock, take_lock
 from pipeline.delivery.spool.reading import Reader
 from pipeline.delivery.spool.records import (
@@ -51,7 +50,6 @@ SYNC_SECONDS: Final = 1.0
 SEGMENT_BYTES: Final = 4 << 20
 SEGMENTS_LEAST: Final = 8
 """A segment has at most this share of the limit: space comes back in such steps."""
-
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -98,7 +96,7 @@ class Spool:
         self._busy = False
         self._deferred: list[tuple[int, Row]] = []
         self._closed = ""
-        _spools.add(self)
+        close_in_children(self)
 
     @property
     def first(self) -> int:
@@ -233,13 +231,13 @@ class Spool:
             if not self._segments:
                 return 0
             oldest = self._take_out()
-            if not oldest.rows:  # of an earlier session: they were not counted yet
+            if not oldest.is_counted:
                 with suppress(OSError):
                     oldest.measure()
             numbers = oldest.last - max(oldest.first - 1, self._durable)
             self._durable = max(self._durable, oldest.last)
         oldest.remove()
-        return max(0, min(oldest.rows or numbers, numbers))
+        return max(0, min(oldest.rows if oldest.is_counted else numbers, numbers))
 
     def close(self, *, remove: bool = False) -> None:
         """Let go of it; files stay for an adopter unless they are empty or `remove`."""
@@ -320,7 +318,7 @@ class Spool:
             while self._segments:
                 self._take_out().remove()
         segment = self._active
-        if segment is not None and segment.rows:
+        if segment is not None and not segment.is_bare:
             fits = segment.size + size <= self._segment_bytes
             segment = segment if fits else None
         needed = size if segment is not None else size + HEAD_BYTES
@@ -376,7 +374,7 @@ class Spool:
         segment, self._active = self._active, None
         if segment is None:
             return
-        if not segment.rows:
+        if segment.is_bare:
             self._segments.remove(segment)
             self.bytes -= segment.size
             segment.remove()
@@ -392,14 +390,3 @@ class Spool:
 
     def _error(self, problem: str, error: OSError) -> DeliveryError:
         return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
-
-
-_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for spool in list(_spools):
-        spool.disown()
-
-
-os.register_at_fork(after_in_child=_after_fork)
