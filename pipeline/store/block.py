@@ -201,9 +201,13 @@ def parse_counts(data: bytes) -> Counts:
     )
     if codes is None or levels is None or counts is None:
         raise bad("counts without a column")
+    try:
+        text = bytes(sections[4]).decode()
+    except UnicodeDecodeError as error:
+        raise bad(f"sources that are no UTF-8: {error.reason}") from None
     names = [
         _ESCAPE.sub(_unescape, name) if "\\" in name else name
-        for name in bytes(sections[4]).decode().split("\n")
+        for name in text.split("\n")
     ]
     return Counts(minutes, names, codes, levels, counts)
 
