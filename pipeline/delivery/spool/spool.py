@@ -8,8 +8,8 @@
 Threads: any may append and drop (the caller gives numbers in order), one reads,
 releases and syncs.  One lock guards what is here and is held for writes; reading and
 `sync` do their I/O outside of it, on descriptors of their own, so that a slow disk
-keeps no caller waiting (with fsync="always" a caller waits for its own row).  What a
-signal's handler appends in the middle of an append is written right behind it.
+keeps no caller waiting (with fsync="always" a caller waits for its own row).  In the
+middle of an append a signal's handler is refused: who numbers rows must defer its own.
 
 Forks: the child's copy is dead from the start; the files stay with the parent.
 """
@@ -40,7 +40,7 @@ from pipeline.delivery.spool.records import (
     pack_record,
 )
 from pipeline.delivery.spool.segment import Segment, create, sync_all, sync_folder
-from pipeline.errors import DeliveryError, EntryError, PipelineError, SpoolFullError
+from pipeline.errors import DeliveryError, EntryError, SpoolFullError
 
 Fsync = Literal["none", "interval", "always"]
 
@@ -79,8 +79,6 @@ class Spool:
         """Cut off at its end when it was adopted: no append had returned from there."""
         self.unsafe = 0
         """Segments whose fsync failed."""
-        self.unwritten = 0
-        """Rows of a signal's handler that did not fit any more."""
         self._fsync = fsync
         self._segment_bytes = min(SEGMENT_BYTES, limit_bytes // SEGMENTS_LEAST)
         self._own = lock
@@ -94,7 +92,6 @@ class Spool:
         self._packer = RowPacker()
         self._lock = threading.RLock()
         self._busy = False
-        self._deferred: list[tuple[int, Row]] = []
         self._closed = ""
         close_in_children(self)
 
@@ -135,8 +132,7 @@ class Spool:
         """
         with self._lock:
             if self._busy:
-                self._deferred.append((number, row))
-                return
+                raise self._reentered()
             self._busy = True
             try:
                 body = self._packer.pack(row)
@@ -146,8 +142,6 @@ class Spool:
                 self._write(segment, data, number, 1)
             finally:
                 self._busy = False
-            if self._deferred:
-                self._append_deferred()
 
     def append_rows(self, number: int, rows: Sequence[Row]) -> None:
         """Append rows with consecutive numbers, all or nothing; as `append_row`."""
@@ -274,22 +268,12 @@ class Spool:
     def _appending(self) -> Iterator[None]:
         """Under the lock, what `append_row` does without a call."""
         if self._busy:
-            raise DeliveryError(self.folder, "it is in the middle of an append")
+            raise self._reentered()
         self._busy = True
         try:
             yield
         finally:
             self._busy = False
-        self._append_deferred()
-
-    def _append_deferred(self) -> None:
-        """What a signal's handler has appended in the middle of the append before."""
-        while self._deferred:
-            number, row = self._deferred.pop(0)
-            try:
-                self.append_row(number, row)
-            except PipelineError:
-                self.unwritten += 1
 
     def _append(
         self,
@@ -387,6 +371,9 @@ class Spool:
         if segment is self._active:
             self._active = None
         return segment
+
+    def _reentered(self) -> DeliveryError:
+        return DeliveryError(self.folder, "it is in the middle of an append")
 
     def _error(self, problem: str, error: OSError) -> DeliveryError:
         return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
