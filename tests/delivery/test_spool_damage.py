@@ -85,6 +85,7 @@ def test_a_flipped_bit_of_the_head_costs_nothing():
     assert {maybe_head(flipped(data, bit)) for bit in range(8 * len(data))} == {HEAD}
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
 def test_bytes_of_any_kind_are_no_record(noise, places):
     """Not even with the marker in them; every byte is accounted for."""
@@ -98,12 +99,14 @@ def test_bytes_of_any_kind_are_no_record(noise, places):
     assert sum(item.end - item.place for item in items) == len(noise)
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_of_any_kind_are_hardly_a_head(noise):
     """A checksum guards it."""
     assert maybe_head(noise) is None
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_damage_makes_a_record(data):
     """Overwritten, cut, torn out: what is read was written, at its number."""
@@ -122,6 +125,7 @@ def test_no_damage_makes_a_record(data):
     assert all(bodies[number - 1] == body for number, body in found.items())
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_bodies_of_any_kind_are_refused_or_read(body):
     """A right checksum does not make a row."""
@@ -183,7 +187,11 @@ def test_records_beyond_a_long_gap_are_found():
         assert bodies_of(data) == {1: b"a", 2: b"b"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=30,
+    deadline=None,
+)
 @given(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=6))
 def test_a_damaged_spool_gives_the_rest(tmp_path, places):
     """Damage is counted once a place, however often it is read again."""
