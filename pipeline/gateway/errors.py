@@ -18,6 +18,7 @@ PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 BUSY: Final = -32003
 WORKER_LOST: Final = -32005
+OUT_OF_ORDER: Final = -32010
 
 MESSAGES: Final = {
     PARSE_ERROR: "Parse error",
@@ -29,6 +30,7 @@ MESSAGES: Final = {
     BUSY: "busy, retry after",
     CANCELLED: "cancelled",
     WORKER_LOST: "the query's worker process ended; retry",
+    OUT_OF_ORDER: "out of order",
 }
 """The first five as JSON-RPC 2.0 words them."""
 

@@ -143,6 +143,8 @@ def _range(schema: dict[str, Any]) -> str:
         return f" from {low:,} to {high:,}"
     if low is not None:
         return f" from {low:,}"
+    if "pattern" in schema:
+        return f" like {schema['pattern']}"
     if "maxLength" in schema:
         return f" of at most {schema['maxLength']:,} characters"
     return ""

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from pipeline import clock, service
 from pipeline.collectors.collector import Collector
+from pipeline.collectors.relay import Relay
 from pipeline.errors import PipelineError
 from pipeline.gateway import openrpc
 from pipeline.gateway.dispatch import Dispatcher
@@ -35,6 +36,7 @@ from pipeline.gateway.health import (
 from pipeline.gateway.http import application
 from pipeline.gateway.intake import Intake
 from pipeline.gateway.methods.table import METHODS
+from pipeline.gateway.numbered import Numbered
 from pipeline.gateway.pool import Pool
 from pipeline.gateway.services import Services
 from pipeline.gateway.tail import Hub
@@ -77,11 +79,22 @@ class Gateway:
         limits = settings.gateway
         self.hub = Hub(self._pool, limits.tail_clients, limits.tail_queue)
         self._feed: Feed | None = None
-        intake = Intake(self._collector, limits.durable_timeout_seconds)
-        self._services = Services(
-            intake, self._pool, self.report, cache(self._document), clock.now_ns
+        self._intake = Intake(self._collector, limits.durable_timeout_seconds)
+        self._relay = Relay(
+            (settings.ingest.endpoint, settings.publish.endpoint),
+            settings.collector.memory_bytes,
         )
-        self._intake = intake
+        self._numbered = Numbered(
+            self._relay, limits.durable_timeout_seconds, clock.monotonic_ns
+        )
+        self._services = Services(
+            self._intake,
+            self._numbered,
+            self._pool,
+            self.report,
+            cache(self._document),
+            clock.now_ns,
+        )
         answers = {name: method.answer for name, method in METHODS.items()}
         self.dispatcher = Dispatcher(
             self._services, answers, limits.batch_calls, Counter()
@@ -103,6 +116,7 @@ class Gateway:
         if self._feed is not None:
             self._feed.close()
         await self.hub.close()
+        await asyncio.to_thread(self._relay.close)
         await asyncio.to_thread(self._collector.close)
         await self._pool.close()
         if self._store is not None:
@@ -124,7 +138,12 @@ class Gateway:
             workers,
             TailHealth(self.hub.clients, self.hub.filters, self.hub.missed),
             self._collector.stats(),
-            {**self.dispatcher.counters, **self._intake.counters()},
+            {
+                **self.dispatcher.counters,
+                **self._intake.counters(),
+                **self._numbered.counters,
+                **self._relay.stats(),
+            },
         )
 
     def unready(self) -> list[str]:

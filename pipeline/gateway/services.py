@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from pipeline.gateway.health import HealthResult
 from pipeline.gateway.intake import Intake
+from pipeline.gateway.numbered import Numbered
 from pipeline.gateway.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The way in (`intake`), the way to answers (`pool`), and the state of it all."""
+    """The ways in (`intake`, `numbered`), the way to answers (`pool`), the state."""
 
     intake: Intake
+    numbered: Numbered
     pool: Pool
     report: Callable[[], Awaitable[HealthResult]]
     document: Callable[[], bytes]

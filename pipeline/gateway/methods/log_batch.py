@@ -1,4 +1,8 @@
-"""`log_batch`: many entries in one call; a bad one costs only itself."""
+"""`log_batch`: many entries in one call; a bad one costs only itself.
+
+With `producer` and `sequence` the entries have numbers, and the same call may be made
+again: it stores nothing twice.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,73 @@ import asyncio
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from pipeline.entry import Entry
 from pipeline.errors import EntryError
-from pipeline.gateway.errors import BUSY, wrong_param
+from pipeline.gateway.errors import BUSY, OUT_OF_ORDER, wrong_param
 from pipeline.gateway.inflate import inflate
 from pipeline.gateway.jsonrpc import Params
 from pipeline.gateway.lenient import FLAWS, elements, first_byte
 from pipeline.gateway.methods.entries import GivenEntry, read_entry
 from pipeline.gateway.methods.method import Method
-from pipeline.gateway.params import by_name, check_names
+from pipeline.gateway.numbered import Numbers, Rows, check_rows
+from pipeline.gateway.params import bind, by_name, check_names
 from pipeline.gateway.services import Services
 from pipeline.gateway.split import MalformedError
+from pipeline.limits import NUMBER_MAX
 
 ROWS_AT_ONCE: Final = 250
 """Entries checked before other calls get their turn: about 5 ms."""
 
 LARGE_BYTES: Final = 256 << 10
 """Lists beyond this are cut on a thread: one with a flaw takes up to a second."""
+
+
+Producer = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-fA-F]{32}$",
+        description="32 hex digits, drawn at random for each session of a sender and"
+        " never used again. With it and `sequence` a call may be repeated.",
+    ),
+]
+Sequence = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=NUMBER_MAX - 1,
+        description="The number of the first entry; numbers count a producer's entries"
+        " from 1, and an entry keeps its number when it is sent again.",
+    ),
+]
+Base = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=NUMBER_MAX - 1,
+        description="The lowest number that can still come: what is missing below is"
+        " counted as lost.",
+    ),
+]
+DroppedTotal = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=NUMBER_MAX - 1,
+        description="Entries that the sender has given up so far before they had a"
+        " number; for the ledger.",
+    ),
+]
+
+
+class NumberParams(Struct, kw_only=True):
+    """The numbers of the entries."""
+
+    producer: Producer | None = None
+    sequence: Sequence | None = None
+    base: Base | None = None
+    dropped_total: DroppedTotal | None = None
 
 
 class LogBatchParams(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -40,6 +92,10 @@ class LogBatchParams(Struct, kw_only=True, forbid_unknown_fields=True):
     compress: Annotated[
         bool, Meta(description="Whether `logs` may be compressed; see there.")
     ] = False
+    producer: Producer | None = None
+    sequence: Sequence | None = None
+    base: Base | None = 1
+    dropped_total: DroppedTotal | None = 0
 
 
 class Rejected(Struct):
@@ -54,14 +110,72 @@ class LogBatchResult(Struct):
 
     accepted: Annotated[int, Meta(ge=0, description="Entries that are stored.")]
     rejected: list[Rejected]
+    durable: (
+        Annotated[int, Meta(ge=0, description="The producer's highest number on disk.")]
+        | UnsetType
+    ) = UNSET
+    duplicate: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether these numbers had come before: what came then is"
+                " what is stored."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 async def answer(services: Services, params: Params, is_notification: bool) -> bytes:
     """Store all entries that are right, say what is wrong with the others."""
-    rows, sizes, rejected = await _read(await _list(params), services.clock_ns())
+    named = by_name(params, LogBatchParams.__struct_encode_fields__)
+    check_names(named, LogBatchParams.__struct_encode_fields__)
+    numbers = _numbers(named)
+    if numbers is not None:
+        return await _store(services, numbers, named, is_notification)
+    rows, sizes, rejected = await _read(await _list(named), services.clock_ns())
     services.intake.rejected += len(rejected)
     await services.intake.store_all(rows, sizes, wait=not is_notification)
     return msgspec.json.encode(LogBatchResult(len(rows), rejected))
+
+
+async def _store(
+    services: Services, numbers: Numbers, named: dict[str, Raw], is_notification: bool
+) -> bytes:
+    """Entries with numbers, in the order of the calls; all of them, or none."""
+    numbered = services.numbered
+    async with numbered.turn(numbers.producer):
+        pieces = await _list(named)
+        check_rows(numbers.sequence, len(pieces))
+        rows, sizes, rejected = await _read(pieces, services.clock_ns())
+        bad = {entry.index for entry in rejected}
+        places = [place for place in range(len(pieces)) if place not in bad]
+        sent = await numbered.send(numbers, Rows(rows, places, len(pieces), sum(sizes)))
+    result = LogBatchResult(len(rows), rejected)
+    if not is_notification:
+        ending = await numbered.wait(sent)
+        result.durable, result.duplicate = ending.durable, ending.is_duplicate
+    return msgspec.json.encode(result)
+
+
+def _numbers(named: dict[str, Raw]) -> Numbers | None:
+    """What the params say of numbers, None if nothing; raises RpcError (-32602)."""
+    known = NumberParams.__struct_encode_fields__
+    given = bind({name: named[name] for name in known if name in named}, NumberParams)
+    producer, sequence = given.producer, given.sequence
+    if producer is None and sequence is None:
+        for name in ("base", "dropped_total"):
+            if getattr(given, name) is not None:
+                raise wrong_param(name, "without producer", "producer and sequence")
+        return None
+    if producer is None:
+        raise wrong_param("producer", "missing", "32 hex digits beside `sequence`")
+    if sequence is None:
+        raise wrong_param("sequence", "missing", "a number from 1 beside `producer`")
+    base = 1 if given.base is None else given.base
+    if base > sequence:
+        raise wrong_param("base", f"{base}, above sequence", f"at most {sequence}")
+    return Numbers(bytes.fromhex(producer), sequence, base, given.dropped_total or 0)
 
 
 async def _read(
@@ -82,10 +196,8 @@ async def _read(
     return rows, sizes, rejected
 
 
-async def _list(params: Params) -> list[Raw]:
+async def _list(named: dict[str, Raw]) -> list[Raw]:
     """The entries, undecoded; raises RpcError."""
-    named = by_name(params, LogBatchParams.__struct_encode_fields__)
-    check_names(named, LogBatchParams.__struct_encode_fields__)
     compress = _flag(named.get("compress", Raw(b"false")))
     logs = named.get("logs")
     if logs is None:
@@ -125,6 +237,6 @@ METHOD = Method(
     summary="Store many entries; a bad one costs only itself.",
     params=LogBatchParams,
     result=LogBatchResult,
-    errors=(BUSY,),
+    errors=(BUSY, OUT_OF_ORDER),
     answer=answer,
 )
