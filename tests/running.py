@@ -62,6 +62,19 @@ class RunningIngester:
         found = [entry for _, _, entry in sorted(numbered, key=lambda row: row[:2])]
         return [entry for entry in found if source in (None, entry.source)]
 
+    def numbers(self, source: str) -> list[int]:
+        """The numbers that its sender gave to what is stored of a source."""
+        reader = Reader(self.database)
+        reader.refresh()
+        found: list[int] = []
+        for header in reader.headers:
+            block = reader.load(header.id)
+            rows = np.arange(block.rows)
+            pairs = zip(block.batch.entries(rows), block.identities(rows), strict=True)
+            found += [number for entry, (_, number) in pairs if entry.source == source]
+        reader.close()
+        return found
+
     def wait_for(self, message: str, seconds: float = 20.0) -> Entry:
         """The entry with this message, as soon as it is stored."""
         end = time.monotonic() + seconds

@@ -19,7 +19,7 @@ COMMANDS: Final = {
     "ingester": "take entries in and store them",
     "analyzer": "watch what is stored and raise alerts",
     "gateway": "answer JSON-RPC and HTTP",
-    "collector": "follow log files",
+    "collect": "follow log files, and run collectors of your own",
     "query-worker": "answer the gateway's questions (started by the gateway)",
 }
 """Every command: module `pipeline.cli.<name>` has its arguments and its `run`."""

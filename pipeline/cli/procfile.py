@@ -11,8 +11,14 @@ from typing import Final
 
 from pipeline.errors import ConfigError
 
-BUILT_IN: Final = ("ingester", "analyzer", "gateway", "collector")
-"""In the order of starting; each stops before the ones that it sends to."""
+BUILT_IN: Final = {
+    "ingester": "ingester",
+    "analyzer": "analyzer",
+    "gateway": "gateway",
+    "collector": "collect",
+}
+"""Commands by name, in the order of starting; each stops before the ones that it sends
+to."""
 
 OWN: Final = ("python", "-m", "pipeline")
 LINE: Final = re.compile(r"^([A-Za-z0-9_-]+):\s*(\S.*)$")
@@ -49,7 +55,7 @@ def programs(path: str | None) -> list[Program]:
         found = _read(here)
         if all(program.own for program in found):
             return found
-    return [Program(name, (*OWN, name)) for name in BUILT_IN]
+    return [Program(name, (*OWN, word)) for name, word in BUILT_IN.items()]
 
 
 def _read(path: Path) -> list[Program]:

@@ -29,13 +29,13 @@ def test_the_version_is_that_of_the_distribution(capsys):
 
 def test_an_unknown_command_names_the_nearest(capsys):
     """Exit code 2, one line."""
-    assert main(["colector"]) == 2
+    assert main(["colect"]) == 2
     assert capsys.readouterr().err == (
-        "pipeline: 'colector' is no command; did you mean 'collector'?\n"
+        "pipeline: 'colect' is no command; did you mean 'collect'?\n"
     )
 
 
-@pytest.mark.parametrize("command", ["ingester", "gateway", "up", "collector"])
+@pytest.mark.parametrize("command", ["ingester", "gateway", "up", "collect"])
 def test_a_wrong_setting_is_one_line(command, capsys):
     """Exit code 2, and no traceback."""
     assert main([command, "--port", "x"]) == 2

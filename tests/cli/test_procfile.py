@@ -18,7 +18,7 @@ def test_the_built_in_list_is_that_of_the_procfile():
     found = programs(str(ROOT / "Procfile"))
 
     assert [program.words for program in found] == [
-        ("python", "-m", "pipeline", name) for name in BUILT_IN
+        ("python", "-m", "pipeline", word) for word in BUILT_IN.values()
     ]
 
 

@@ -112,7 +112,7 @@ def child(name: str, how: str = "") -> str:
     return f"python child.py {name} {how}"
 
 
-COLLECTOR = "python -m pipeline collector"
+COLLECTOR = "python -m pipeline collect"
 
 
 def test_it_says_where_to_look_once_all_are_ready(start):
@@ -148,7 +148,7 @@ def test_flags_reach_the_processes(start, tmp_path):
     words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
     assert words[1:-1] == [
-        *("-m", "pipeline", "collector"),
+        *("-m", "pipeline", "collect"),
         *("--config=c.yaml", "--host=::1"),
     ]
 

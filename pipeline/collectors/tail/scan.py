@@ -1,0 +1,148 @@
+"""Finds the files that are to be followed, and their older selves under new names."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from glob import has_magic, iglob
+from pathlib import Path
+from typing import Final
+
+from pipeline.collectors.tail.identity import Inode
+from pipeline.settings.model import Files
+
+FILES_MAX: Final = 4096
+"""Followed at once: those that were written to last."""
+
+OLDER_MAX: Final = 32
+"""Rotated files that are looked at for each name."""
+
+_ROTATED: Final = re.compile(r"[._~-]?(?:\d|old|bak|prev|orig|save)", re.IGNORECASE)
+"""How the rest of a rotated file's name begins: .1, -20261122, .old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that was found, as it was then."""
+
+    path: str
+    inode: Inode
+    size: int
+    modified: int
+    group: Files
+    primary: str
+    """The followed file whose name this one's begins with; mostly its own."""
+
+    is_matched: bool
+    """Whether a pattern names it, and not only the name that it had before."""
+
+    others: tuple[Inode, ...] = ()
+    """Files whose content it may be a copy of."""
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether its name is a followed one's with more, as rotation names files."""
+        rest = self.path[len(self.primary) :]
+        return bool(rest) and _ROTATED.match(rest) is not None
+
+
+@dataclass(slots=True)
+class Scan:
+    """What one look around has found."""
+
+    files: list[Found]
+    beyond: int = 0
+    """Files that were left alone because there are too many."""
+
+
+def scan(groups: Sequence[Files]) -> Scan:
+    """All files of all groups; one that two groups name belongs to the first."""
+    found: dict[Inode, Found] = {}
+    for group in groups:
+        for file in _group(group):
+            found.setdefault(file.inode, file)
+    files = sorted(found.values(), key=lambda file: file.modified, reverse=True)
+    return Scan(files[:FILES_MAX], max(0, len(files) - FILES_MAX))
+
+
+def _group(group: Files) -> Iterator[Found]:
+    folders: dict[str, set[str]] = {}
+    for pattern in map(os.path.expanduser, group.paths):
+        # One that is away for the moment still tells of those that it was before.
+        paths = iglob(pattern, recursive=True) if has_magic(pattern) else [pattern]
+        for path in paths:
+            folder, name = os.path.split(os.path.abspath(path))
+            if not _is_excluded(folder, name, group.exclude):
+                folders.setdefault(folder, set()).add(name)
+    for folder, names in folders.items():
+        yield from _folder(folder, names, group)
+
+
+def _is_excluded(folder: str, name: str, exclude: Sequence[str]) -> bool:
+    path = os.path.join(folder, name)
+    return any(fnmatch(path if "/" in glob else name, glob) for glob in exclude)
+
+
+def _folder(folder: str, matched: set[str], group: Files) -> Iterator[Found]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:  # may be entered, but not listed
+        names = sorted(matched)
+    primaries: dict[str, str] = {}
+    for name in sorted(matched):  # the shortest first, so that it stays
+        for other in _beginning_with(name, names):
+            primaries.setdefault(other, name)
+    members: dict[str, list[Found]] = {}
+    for name, primary in primaries.items():
+        if name not in matched and _is_excluded(folder, name, group.exclude):
+            continue
+        found = _found(folder, name, primary, group, name in matched)
+        if found is not None:
+            members.setdefault(primary, []).append(found)
+    for family in members.values():
+        yield from _family(family)
+
+
+def _beginning_with(prefix: str, names: Sequence[str]) -> Iterator[str]:
+    for place in range(bisect_left(names, prefix), len(names)):
+        if not names[place].startswith(prefix):
+            return
+        yield names[place]
+
+
+def _found(
+    folder: str, name: str, primary: str, group: Files, is_matched: bool
+) -> Found | None:
+    path = os.path.join(folder, name)
+    try:
+        seen = os.stat(path)
+    except OSError:  # gone since, or a link to nowhere
+        return None
+    if not stat.S_ISREG(seen.st_mode):
+        return None
+    inode = Inode(seen.st_dev, seen.st_ino)
+    full = os.path.join(folder, primary)
+    times = (seen.st_size, seen.st_mtime_ns)
+    return Found(path, inode, *times, group, full, is_matched)
+
+
+def _family(family: list[Found]) -> Iterator[Found]:
+    """One name and those that begin with it; a copy's original has the name itself."""
+    original = tuple(file.inode for file in family if file.path == file.primary)
+    left = OLDER_MAX
+    for file in sorted(family, key=lambda file: file.modified, reverse=True):
+        left -= not file.is_matched
+        if file.path == file.primary:
+            yield file
+        elif file.is_matched or left >= 0:
+            yield replace(file, others=original)
+
+
+def source_of(path: str | Path) -> str:
+    """A file's name without its extension."""
+    return Path(path).stem
