@@ -7,9 +7,11 @@ base, which says how far back the sender can still go.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 from zlib import crc32
 
@@ -154,21 +156,8 @@ class Window:
         first = self._held[0].sequence if self._held else self._number
         if accepted < first:  # what was given up is the ingester's `lost`
             return True
-        return any(held.last == accepted for held in self._held)
-
-    def renewed(self, producer: bytes, now: int) -> Window:
-        """All that is held, as the first batches of another producer.
-
-        For a session whose ingester names an `accepted` that is no boundary: its id is
-        new and random, so somebody else sends under it, and what that one numbers is
-        taken in this one's place.
-        """
-        renewed = Window(producer, now)
-        for held in self._held:
-            renewed.add(
-                held.payload, held.count, held.codec, span=held.span, flush=held.flush
-            )
-        return renewed
+        place = bisect_left(self._held, accepted, key=attrgetter("last"))
+        return place < len(self._held) and self._held[place].last == accepted
 
     @property
     def is_empty(self) -> bool:
@@ -209,8 +198,13 @@ class Window:
         self._flight_bytes -= len(held.payload)
 
     def is_forged(self, reply: Acknowledgement) -> bool:
-        """Whether it claims what was never sent: somebody else uses the producer's id."""
-        return max(reply.durable, reply.accepted) > self._sent
+        """Whether it claims what a session never sent: somebody else has used its id.
+
+        Of numbers not yet sent, or ending within a batch.  What was forged exactly over
+        batches under way can't be told.
+        """
+        beyond = max(reply.durable, reply.accepted) > self._sent
+        return beyond or not self.boundary(reply.accepted)
 
     def acknowledge(self, reply: Acknowledgement, now: int) -> bool:
         """Take in one acknowledgement; whether `durable` moved."""
