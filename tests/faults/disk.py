@@ -1,0 +1,265 @@
+"""Disks that are full, fail or lie under the ingester's database.
+
+A full disk is a small tmpfs with ballast; errors are put into the calls of the ingester
+on the database and its WAL by strace.  What the disk admits to have refused is written
+again; what it lied about has to be noticed, and counted as lost.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import StoreError
+from pipeline.store.reader import Reader
+from tests.capabilities import need
+from tests.faults.processes import (
+    Beside,
+    Ingester,
+    Process,
+    finish,
+    started,
+    wait_for,
+)
+from tests.faults.producer import write_corpus
+from tests.faults.report import Figures
+from tests.faults.site import Site, folder_of
+from tests.faults.stops import Answers
+from tests.faults.volume import tmpfs
+
+RATE = ("--rate", "2000")
+LARGE_BLOCKS = ("--rate", "8000", "--corpus")
+"""Blocks of several pages, so that a page that was not written costs one."""
+
+MEGABYTES = 48
+REFUSED = "can't be written"
+SETTLED_SECONDS = 0.5
+
+
+def full_disk(folder: Path, *, long: bool) -> Figures:
+    """Filled while services log and queries are asked; then space returns."""
+    need("root", "tmpfs")
+    rounds, seconds = (5, 5.0) if long else (1, 1.0)
+    with tmpfs(folder / "disk", MEGABYTES) as disk:
+        ingester = Ingester(folder, STORAGE__DB_PATH=str(disk / "logs.db"))
+        gateway = Beside("gateway", ingester)
+        site = Site(ingester, *RATE, others=(gateway,))
+        answers = Answers(gateway)
+        with site.running():
+            site.wait_for_entries(1)
+            delays = [
+                _fill_and_free(site, disk / "ballast", answers, seconds)
+                for _ in range(rounds)
+            ]
+            finish(site.producers)
+            assert ingester.stop() == 0, ingester.text
+        verdict = site.verdict()
+    if long:
+        assert max(delays) <= 1.0, delays
+    note = f"first acknowledgement after {max(delays):.2f} s at most" if long else ""
+    return verdict.figures("full disk", rounds, note=note)
+
+
+def _fill_and_free(site: Site, ballast: Path, ask: Answers, seconds: float) -> float:
+    """Seconds from the return of space to the first acknowledgement."""
+    said = site.ingester.text.count(REFUSED)
+    _fill(ballast)
+    wait_for("refusal", lambda: site.ingester.text.count(REFUSED) > said)
+    before, end = site.progress, time.monotonic() + seconds
+    while time.monotonic() < end:
+        ask()
+        _fill(ballast)
+    assert site.progress == before, "acknowledged by a full disk"
+    ballast.unlink()
+    start = time.monotonic()
+    wait_for("acknowledgement", lambda: site.progress > before)
+    return time.monotonic() - start
+
+
+def _fill(ballast: Path) -> None:
+    """To the last page."""
+    with ballast.open("ab", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+class Failure(NamedTuple):
+    """What the kernel is made to say."""
+
+    name: str
+    inject: str
+
+
+FAILURES = (
+    Failure("EIO on write", "pwrite64:error=EIO:when=20..900+40"),
+    Failure("ENOSPC on write", "pwrite64:error=ENOSPC:when=20..900+40"),
+    Failure("EIO on sync", "fdatasync:error=EIO:when=3..60+6"),
+)
+
+LIES = (
+    Failure("a page that was not written", "pwrite64:retval=16384:when=20..300+41"),
+    Failure("a page of which a part was", "pwrite64:retval=4096:when=20..300+41"),
+)
+
+
+class Tampered:
+    """A site whose ingester's calls on its database fail, once that is ready."""
+
+    def __init__(
+        self, folder: Path, failure: Failure, options: tuple[str, ...] = RATE
+    ) -> None:
+        need("strace")
+        self.ingester = Ingester(folder)
+        self.site = Site(self.ingester, *options)
+        self.failure = failure
+        self._log = folder / "calls"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """From when entries are stored and strace is at work."""
+        with self.site.running():
+            self.site.wait_for_entries(1)
+            with started(self._tracer()):
+                yield
+
+    def _tracer(self) -> Process:
+        database = self.ingester.database
+        words = ["strace", "-f", "-p", str(self.ingester.pid), "-o", str(self._log)]
+        words += ["-P", str(database), "-P", f"{database}-wal"]
+        words += ["-e", "trace=pwrite64,fdatasync"]
+        words += ["-e", f"inject={self.failure.inject}"]
+        return Process(words, self.ingester.folder / "strace", "attached")
+
+    @property
+    def injected(self) -> int:
+        """Calls that were tampered with so far."""
+        return self._log.read_text(errors="replace").count("(INJECTED)")
+
+    def wait(self, count: int = 3) -> None:
+        """Until so many were."""
+        wait_for(self.failure.name, lambda: self.injected >= count)
+
+    def finish(self) -> None:
+        """Let the services hand over everything."""
+        finish(self.site.producers)
+
+
+def failing_disk(folder: Path, *, long: bool) -> Figures:
+    """Errors of write and sync, which the next try makes good."""
+    rounds = 3 if long else 1
+    found, injected = [], 0
+    for number, failure in enumerate(FAILURES * rounds):
+        tampered = Tampered(folder_of(folder, f"f{number}"), failure)
+        with tampered.running():
+            tampered.wait()
+            tampered.finish()
+            assert tampered.ingester.stop() == 0, tampered.ingester.text
+        assert REFUSED in tampered.ingester.text
+        injected += tampered.injected
+        found.append(tampered.site.verdict())
+    sums = [sum(column) for column in zip(*(v[:5] for v in found), strict=True)]
+    return Figures("EIO, ENOSPC, failing sync", len(found), *sums[:4])._replace(
+        unknown=sums[4], note=f"{injected} calls failed"
+    )
+
+
+def unsynced_disk(folder: Path, *, long: bool) -> Figures:
+    """Every sync fails from some moment on: nothing is acknowledged any more."""
+    seconds = 5.0 if long else 0.7
+    failure = Failure("EIO on each sync", "fdatasync:error=EIO:when=3+")
+    tampered = Tampered(folder, failure)
+    site, ingester = tampered.site, tampered.ingester
+    with tampered.running():
+        wait_for("refusal", lambda: REFUSED in ingester.text)
+        time.sleep(SETTLED_SECONDS)  # what was acknowledged before may be on its way
+        before = site.progress
+        time.sleep(seconds)
+        assert site.progress == before, "acknowledged without a sync"
+        site.kill_ingester()  # the next one is not tampered with
+        tampered.finish()
+        assert ingester.stop() == 0, ingester.text
+    return site.verdict().figures("no sync succeeds", 1)
+
+
+def lying_disk(folder: Path, *, long: bool) -> Figures:
+    """Writes that never happened: noticed at the next start, and counted."""
+    rounds = 3 if long else 1
+    corpus = folder / "corpus"
+    write_corpus(corpus)
+    found = [
+        _lie(folder_of(folder, f"l{number}"), failure, corpus)
+        for number, failure in enumerate(LIES * rounds)
+    ]
+    return Figures(
+        "writes that lie",
+        len(found),
+        sum(lie.entries for lie in found),
+        sum(lie.unaccounted for lie in found),
+        0,
+        0,
+        note=f"{sum(lie.counted for lie in found):,} entries counted as lost;"
+        f" {sum(lie.noticed for lie in found)} of {len(found)} noticed",
+        unknown=sum(not lie.noticed for lie in found),
+    )
+
+
+class Lie(NamedTuple):
+    """What came of a disk that lied."""
+
+    entries: int
+    counted: int
+    unaccounted: int
+    noticed: bool
+
+
+def _lie(folder: Path, failure: Failure, corpus: Path) -> Lie:
+    tampered = Tampered(folder, failure, (*LARGE_BLOCKS, str(corpus)))
+    site, ingester = tampered.site, tampered.ingester
+    with tampered.running():
+        tampered.wait()
+        time.sleep(SETTLED_SECONDS)  # later commits prove that it was not the last one
+        tampered.finish()
+        ingester.kill()
+        ingester.start()
+        assert ingester.stop() == 0, ingester.text
+    logged = sum(producer.oracle.accepted for producer in site.producers)
+    readable, damaged = _rows(ingester.database)
+    counted = damaged + _lost(ingester.database)
+    noticed = "is damaged" in ingester.text or damaged > 0
+    return Lie(readable, counted, logged - readable - counted, noticed)
+
+
+def _rows(database: Path) -> tuple[int, int]:
+    """Entries of blocks that can be read, and of those that can't."""
+    rows = [0, 0]
+    with closing(Reader(database)) as reader:
+        reader.refresh()
+        for header in reader.headers:
+            try:
+                reader.load(header.id)
+            except StoreError:
+                rows[1] += header.rows
+            else:
+                rows[0] += header.rows
+    return rows[0], rows[1]
+
+
+def _lost(database: Path) -> int:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT sum(lost) FROM producers").fetchone()[0])
+
+
+FAULTS: dict[str, Callable[..., Figures]] = {
+    "full-disk": full_disk,
+    "failing-disk": failing_disk,
+    "unsynced-disk": unsynced_disk,
+    "lying-disk": lying_disk,
+}
