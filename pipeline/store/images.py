@@ -95,6 +95,8 @@ class Images:
         self, cell: Cell, need: int, read: Callable[[int], bytes] | None = None
     ) -> bytes:
         """The first `need` bytes of a cell's payload; raises PageError."""
+        if need <= len(cell.local):
+            return cell.local[:need]
         data = bytearray(cell.local)
         following = cell.overflow
         while len(data) < min(need, cell.size):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pipeline.store.schema import PAGE_BYTES
@@ -183,19 +184,28 @@ def _local_bytes(size: int, kind: Kind) -> int:
     return local if local <= most else _LOCAL_LEAST
 
 
-def record_types(payload: bytes) -> tuple[list[int], int]:
+def record_types(payload: bytes) -> tuple[tuple[int, ...], int]:
     """A record's serial types, and where its values begin; raises PageError."""
     try:
         start, at = varint(payload, 0)
-        types = []
-        while at < start:
-            code, at = varint(payload, at)
+    except IndexError:
+        raise PageError("a record is empty") from None
+    if start > len(payload):
+        raise PageError("a record's header is cut off")
+    return _types(payload[at:start]), start
+
+
+@lru_cache(1024)
+def _types(header: bytes) -> tuple[int, ...]:
+    """Kept, since most rows of a table have the same."""
+    types, at = [], 0
+    try:
+        while at < len(header):
+            code, at = varint(header, at)
             types.append(code)
     except IndexError:
-        raise PageError("a record's header is cut off") from None
-    if at != start:
-        raise PageError("a record's header has a wrong length")
-    return types, start
+        raise PageError("a record's header has a wrong length") from None
+    return tuple(types)
 
 
 def value_bytes(code: int) -> int:
@@ -209,13 +219,22 @@ def value_bytes(code: int) -> int:
     return 8 if code == 7 else 0
 
 
-def record_values(payload: bytes, types: list[int], at: int) -> list[Value]:
+@lru_cache(1024)
+def value_sizes(types: tuple[int, ...]) -> tuple[int, ...]:
+    """Bytes of the values of these types; raises PageError."""
+    return tuple(map(value_bytes, types))
+
+
+def record_values(payload: bytes, types: tuple[int, ...], at: int) -> list[Value]:
     """The values of these types from there on; raises PageError."""
     values: list[Value] = []
-    for code in types:
-        size = value_bytes(code)
-        values.append(_value(code, payload[at : at + size]))
+    for code, size in zip(types, value_sizes(types), strict=True):
+        data = payload[at : at + size]
         at += size
+        if 0 < code < len(_INTEGERS):
+            values.append(int.from_bytes(data, "big", signed=True))
+        else:
+            values.append(_value(code, data))
     if at > len(payload):
         raise PageError("a record is shorter than its header says")
     return values
@@ -228,8 +247,6 @@ def _value(code: int, data: bytes) -> Value:
         return code - 8
     if code == 7:
         return float(struct.unpack(">d", data)[0]) if len(data) == 8 else None
-    if code < _BLOB:
-        return int.from_bytes(data, "big", signed=True)
     if code % 2 == 0:
         return data
     try:

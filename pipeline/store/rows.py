@@ -19,7 +19,7 @@ from pipeline.store.pages import (
     Value,
     record_types,
     record_values,
-    value_bytes,
+    value_sizes,
 )
 
 Payload = Callable[[Cell, int], bytes]
@@ -72,11 +72,11 @@ def block_row(cell: Cell, payload: Payload) -> BlockRow:
     types, start = record_types(cell.local)
     if len(types) != BLOCK_COLUMNS or types[0] != 0 or cell.size > _PAYLOAD_MOST:
         raise PageError("not a row of blocks")
-    before_data = sum(map(value_bytes, types[:-1]))
-    head = payload(cell, start + before_data)
+    *before_data, data_bytes = value_sizes(types)
+    head = payload(cell, start + sum(before_data))
     _, *rest = record_values(head, types[:-1], start)
     row = BlockRow(cell.key, *rest)  # type: ignore[arg-type]
-    if not _is_whole(row, value_bytes(types[-1]), types[-1] == 0):
+    if not _is_whole(row, data_bytes, types[-1] == 0):
         raise PageError(f"the header of block {cell.key} does not match its checksum")
     return row
 
