@@ -445,3 +445,15 @@ def test_a_file_that_cannot_be_read_is_tried_again(follow, monkeypatch, capfd):
 
 def _fail(*_: object) -> bytes:
     raise OSError(5, "Input/output error")
+
+
+def test_a_rotation_before_the_first_look(follow):
+    """The file came and went between two looks of a process that was there before."""
+    follow.start()
+    follow.turn_for(0.1)
+    older(follow.path).write_text("one\n")
+    older(follow.path, 2).write_text("history\n")
+    os.utime(older(follow.path, 2), (1, 1))
+    follow.append("two\n")
+
+    follow.expect("one", "two")

@@ -24,27 +24,33 @@ class Choice(Enum):
     IGNORE = auto()
 
 
-def choose(members: Sequence[Followed]) -> list[tuple[Followed, Choice]]:
+def choose(members: Sequence[Followed], since: int) -> list[tuple[Followed, Choice]]:
     """How to begin those of a name and its older selves that nobody has seen.
 
     None before all are known.  An older self that no pattern names is read when it was
-    written to after one that was read: it came and went while nobody looked.  Otherwise
-    it was there before anything was followed.
+    written to after one that was read, or `since` the process began: it came and went
+    while nobody looked.  Otherwise it was there before anything was followed.
     """
     if any(file.stage is Stage.ASKING for file in members):
         return []
     known = [file.last_change for file in members if file.is_known]
+    oldest = min(known, default=None)
     return [
-        (file, _choose(file, known)) for file in members if file.stage is Stage.UNSEEN
+        (file, _choose(file, oldest, since))
+        for file in members
+        if file.stage is Stage.UNSEEN
     ]
 
 
-def _choose(file: Followed, known: Sequence[int]) -> Choice:
+def _choose(file: Followed, oldest: int | None, since: int) -> Choice:
     if file.found.is_matched or file.is_known:
-        is_late = known or not file.is_early or file.found.group.start == "beginning"
-        return Choice.READ if is_late else Choice.SKIP
-    is_newer = file.found.is_rotated and any(t < file.last_change for t in known)
-    return Choice.READ if is_newer else Choice.IGNORE
+        is_late = oldest is not None or not file.is_early
+        at_once = is_late or file.found.group.start == "beginning"
+        return Choice.READ if at_once else Choice.SKIP
+    is_newer = oldest is not None and file.last_change > oldest
+    is_new = not file.is_early and file.last_change >= since
+    is_read = file.found.is_rotated and (is_newer or is_new)
+    return Choice.READ if is_read else Choice.IGNORE
 
 
 def readable(files: Iterable[Followed]) -> list[Followed]:

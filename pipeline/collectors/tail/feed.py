@@ -51,6 +51,9 @@ class Feed:
             [Checkpoint(start, file_tail(before))] if before else [],
             maxlen=_CHECKPOINTS,
         )
+        self.hurries = False
+        """Whether others wait for the first batch to be durable."""
+
         self.entries = 0
         self.rejected = 0
         self._parser = parser
@@ -128,7 +131,9 @@ class Feed:
         rows = [self._parser.entry(piece.line, now) for piece in pieces]
         places = [piece.start - first for piece in pieces]
         payload, count = self._encode(rows, places)
-        self.window.add(payload, count, Codec(0), span=end - first, tail=tail)
+        flush = self.hurries and not self.window.durable
+        span = end - first
+        self.window.add(payload, count, Codec(0), span=span, flush=flush, tail=tail)
         self.checkpoints.append(Checkpoint(end, tail))
         self.entries += count
 

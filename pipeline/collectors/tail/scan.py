@@ -19,7 +19,7 @@ from pipeline.settings.model import Files
 FILES_MAX: Final = 4096
 """Followed at once: those that were written to last."""
 
-OLDER_MAX: Final = 32
+OLDER_MAX: Final = 64
 """Rotated files that are looked at for each name."""
 
 _ROTATED: Final = re.compile(r"[._~-]?(?:\d|old|bak|prev|orig|save)", re.IGNORECASE)

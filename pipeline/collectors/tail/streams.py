@@ -49,6 +49,7 @@ class Streams:
         window = Window(producer, clock.monotonic_ns(), start)
         joins = followed.found.group.multiline == "auto"
         followed.feed = Feed(window, before, parser_of(followed), joins=joins)
+        followed.feed.hurries = not followed.found.is_matched
         followed.stage, followed.is_due = Stage.READING, True
         followed.is_known, followed.generation = True, generation
         self._owners[producer] = followed

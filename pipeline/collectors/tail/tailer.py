@@ -69,6 +69,7 @@ class Tailer:
         self._poller = transport.Poller()
         self._link.register(self._poller)
         self._look_at = self._scan_at = clock.monotonic()
+        self._since = clock.now_ns()
         self._has_scanned = False
         self._is_busy = False
 
@@ -242,7 +243,7 @@ class Tailer:
         }
         for name in names:
             members = [f for f in self.files.values() if f.found.primary == name]
-            for followed, choice in choose(members):
+            for followed, choice in choose(members, self._since):
                 with self._guarded(followed):
                     if choice is Choice.IGNORE:
                         followed.stage = Stage.IGNORED
