@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from pipeline.store.pages import (
     OVERFLOW_BYTES,
@@ -19,6 +20,8 @@ from pipeline.store.pages import (
 )
 from pipeline.store.schema import PAGE_BYTES
 from pipeline.store.wal import Frame, Wal, scan
+
+_SECTOR_BYTES: Final = 4096
 
 
 class Images:
@@ -46,9 +49,26 @@ class Images:
     def _scan_wal(self, *, synced: bool) -> Wal:
         if self._wal_file < 0:
             return Wal()
-        file = self._wal_file
-        size = os.fstat(file).st_size
-        return scan(lambda at, count: os.pread(file, count, at), size, synced=synced)
+        unreadable: list[str] = []
+        wal = scan(
+            lambda at, size: self._wal_bytes(at, size, unreadable),
+            os.fstat(self._wal_file).st_size,
+            synced=synced,
+        )
+        wal.flaws += unreadable[:1]
+        return wal
+
+    def _wal_bytes(self, at: int, size: int, unreadable: list[str]) -> bytes:
+        """Zeros where the disk can't read, but no more of them than need be."""
+        try:
+            return os.pread(self._wal_file, size, at)
+        except OSError as error:
+            if size <= _SECTOR_BYTES:
+                unreadable.append(f"the WAL at byte {at}: {error.strerror}")
+                return bytes(size)
+        half = size // 2
+        first = self._wal_bytes(at, half, unreadable)
+        return first + self._wal_bytes(at + half, size - half, unreadable)
 
     @property
     def size(self) -> int:

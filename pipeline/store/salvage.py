@@ -69,13 +69,18 @@ def heal(path: Path, now: int, say: Say, *, synced: bool = True) -> None:
 
     `synced`: whether each commit was, so that a power cut takes none of them.
     """
+    try:
+        _heal(path, now, say, synced=synced)
+    except OSError as error:
+        text = f"{path} can't be checked or salvaged: {error}"
+        raise StoreError(text) from None
+
+
+def _heal(path: Path, now: int, say: Say, *, synced: bool) -> None:
     _resume(path)
     if not path.is_file() or path.stat().st_size == 0:
         return
-    try:
-        images = Images(path, synced=synced)
-    except OSError as error:
-        raise StoreError(f"{path} can't be read: {error.strerror}") from None
+    images = Images(path, synced=synced)
     try:
         if (reason := refusal(images)) is not None:
             raise StoreError(f"{path} {reason}")

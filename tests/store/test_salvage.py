@@ -69,6 +69,19 @@ def overwrite(path: Path, at: int, data: bytes) -> None:
         file.write(data)
 
 
+def open_under_strace(path: Path, *options: str) -> str:
+    """What a process of its own says that opens it, some of whose calls fail."""
+    program = (
+        "import sys, pathlib, pipeline.store.writer as store;"
+        " store.Writer(pathlib.Path(sys.argv[1]), 'disk', print)"
+    )
+    words = [sys.executable, "-uc", program, str(path)]
+    strace = ["strace", "-f", "-qq", "-o", "/dev/null", *options]
+    return subprocess.run(
+        [*strace, *words], stdout=subprocess.PIPE, text=True, check=False, timeout=60
+    ).stdout
+
+
 def leaf(path: Path, kind: Kind, place: int = -1) -> int:
     """The number of one of the leaves, not page 1."""
     images = Images(path)
@@ -226,14 +239,8 @@ def test_a_salvage_that_is_killed_is_finished_by_the_next_start(
 ) -> None:
     """At each of its renames."""
     overwrite(path, 16, b"\0\0")
-    program = (
-        "import sys, pathlib, pipeline.store.writer as store;"
-        " store.Writer(pathlib.Path(sys.argv[1]))"
-    )
-    words = [sys.executable, "-c", program, str(path)]
     inject = f"inject=rename:signal=SIGKILL:error=EINTR:when={step}"
-    strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject]
-    subprocess.run([*strace, *words], check=False, timeout=60)
+    open_under_strace(path, "-e", inject)
     assert list(path.parent.glob("logs.db.salvage*"))
 
     _, stream, readable = opened(path)
@@ -243,3 +250,15 @@ def test_a_salvage_that_is_killed_is_finished_by_the_next_start(
     assert len(list(path.parent.glob("logs.db.damaged-*"))) == 1
     assert not list(path.parent.glob("logs.db.salvage*"))
     assert opened(path)[0] == []
+
+
+@pytest.mark.requires_tool("strace")
+def test_a_page_that_the_disk_refuses_is_one_page(path: Path) -> None:
+    """An ingester that gave up on it would never start."""
+    inject = "inject=pread64:error=EIO:when=4+20"
+    said = open_under_strace(path, "-P", str(path), "-e", inject)
+
+    assert "Input/output error" in said
+    _, stream, readable = opened(path)
+    assert stream.accepted == BLOCKS * ROWS == len(readable) * ROWS + stream.lost
+    assert len(readable) > 0
