@@ -30,18 +30,18 @@ LIBRARIES: Final = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
 
 TIMES: Final = (
     "-365d",
-    "+365d",
-    "+0",
     "2020-02-29 23:59:59",  # without a sign: it stands still
-    "-1s",
     "+1000d",
+    "+0",
+    "-1s",
+    "+365d",
     "-1000d",
     "+0",
 )
 """As libfaketime reads them."""
 
 RATE = 2_000
-QUICK = 5
+QUICK = 3
 STALL_SECONDS = 30.0
 WAITING_SECONDS = 0.025
 """An entry has arrived by then, and its commit is not due yet."""

@@ -24,7 +24,7 @@ RATE = 10_000
 """Entries a second of each service."""
 
 HEAL_SECONDS = 60.0
-START_SECONDS = 0.7
+START_SECONDS = 0.5
 """Until what was on its way has arrived."""
 
 Blow = Callable[[Cable], AbstractContextManager[None]]
@@ -129,11 +129,11 @@ def suffer(
 
     While a `silent` one lasts nothing is: else it did not happen.
     """
-    blows, seconds = (3, 12.0) if long else (1, 1.0)
+    blows, seconds = (3, 12.0) if long else (1, 0.7)
     slowest, through = 0.0, 0
     with site.running():
         for _ in range(blows):
-            site.wait_for_entries(site.progress + RATE // 2)
+            site.wait_for_entries(site.progress + RATE // 4)
             with blow():
                 time.sleep(START_SECONDS)
                 before = site.progress
@@ -154,7 +154,7 @@ def suffer(
 
 def _healed(site: Site, before: int) -> float:
     start = time.monotonic()
-    wait_for("progress", lambda: site.progress > before + RATE, HEAL_SECONDS)
+    wait_for("progress", lambda: site.progress > before + RATE // 2, HEAL_SECONDS)
     return time.monotonic() - start
 
 
