@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "up": "start all processes, and restart the ones that die (the default)",
     "send": "send the lines of standard input",
+    "ledger": "say what became of each producer's entries",
     "ingester": "take entries in and store them",
     "analyzer": "watch what is stored and raise alerts",
     "gateway": "answer JSON-RPC and HTTP",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from pipeline.errors import StoreError
 from pipeline.gateway.pool import Pool
 from pipeline.store.database import DatabaseError, open_reader_async, size_on_disk
+from pipeline.store.producers import (
+    TOTALS_QUERY,
+    Question,
+    Totals,
+    totals_of,
+    values_of,
+)
 
 STALE_SECONDS: Final = 3.0
 """The ingester says once a second how it is: three times nothing means it is away."""
@@ -27,6 +35,17 @@ class IngesterHealth(Struct):
     counters: dict[str, Any]
 
 
+class LedgerHealth(Struct):
+    """What became of all that was produced, but for files; see `get_ledger`."""
+
+    producers: int = 0
+    stored: int = 0
+    rejected: int = 0
+    lost: int = 0
+    dropped: int = 0
+    unbalanced: int = 0
+
+
 class StoreHealth(Struct):
     """The database file; `error` says why it can't be read."""
 
@@ -35,6 +54,7 @@ class StoreHealth(Struct):
     blocks: int
     bytes: int
     error: str | None = None
+    ledger: LedgerHealth = field(default_factory=LedgerHealth)
 
 
 class WorkersHealth(Struct):
@@ -85,6 +105,9 @@ def judge(
         reasons.append(f"{workers.ready} of {workers.configured} query workers ready")
     if store.error is not None:
         reasons.append(f"store: {store.error}")
+    if store.ledger.unbalanced:
+        count = f"{store.ledger.unbalanced} of {store.ledger.producers} producers"
+        reasons.append(f"ledger: {count} do not balance; get_ledger shows them")
     if not reasons:
         return "ok", reasons
     is_down = not ingester.is_up and workers.ready == 0
@@ -121,6 +144,18 @@ def workers_health(pool: Pool) -> WorkersHealth:
     )
 
 
+def _ledger_health(totals: Mapping[str, Totals]) -> LedgerHealth:
+    kinds = [totals["session"], totals["plain"]]
+    return LedgerHealth(
+        sum(each.producers for each in kinds),
+        sum(each.stored for each in kinds),
+        sum(each.rejected for each in kinds),
+        sum(each.lost for each in kinds),
+        sum(each.dropped for each in kinds),
+        sum(each.unbalanced for each in kinds),
+    )
+
+
 async def store_health(path: Path) -> StoreHealth:
     """Entries and bytes of the database, without opening a block."""
     health = StoreHealth(str(path), 0, 0, size_on_disk(path))
@@ -137,6 +172,8 @@ async def store_health(path: Path) -> StoreHealth:
         row = await cursor.fetchone()
         if row is not None:
             health.blocks, health.entries = row
+        sums = await connection.execute_fetchall(TOTALS_QUERY, values_of(Question(0)))
+        health.ledger = _ledger_health(totals_of(sums))
     except DatabaseError as error:
         health.error = str(error)
     finally:

@@ -80,17 +80,22 @@ class _Surface:
         status = 503 if reasons else 200
         return _json({"ready": not reasons, "reasons": reasons}, status)
 
+    def _counted(self, refusal: web.Response) -> web.Response:
+        """A request that was refused before it came to a call."""
+        self._backend.dispatcher.counters["refused_http"] += 1
+        return refusal
+
     async def rpc(self, request: web.Request) -> web.Response:
         refusal = _maybe_refuse(request)
         if refusal is not None:
-            return refusal
+            return self._counted(refusal)
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             limit = f"at most {self._body_max:,} bytes"
-            return _refusal(413, "a body that is too big", limit)
+            return self._counted(_refusal(413, "a body that is too big", limit))
         except web.RequestPayloadError as error:
-            return _refusal(400, str(error), "a whole HTTP body")
+            return self._counted(_refusal(400, str(error), "a whole HTTP body"))
         reply = await self._backend.dispatcher.answer(body)
         if reply is None:
             return web.Response(status=204)
@@ -98,7 +103,8 @@ class _Surface:
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         if _is_foreign(request):
-            return _refusal(403, "another site's page", "a page of this server")
+            expected = "a page of this server"
+            return self._counted(_refusal(403, "another site's page", expected))
         socket = web.WebSocketResponse(
             heartbeat=PING_SECONDS, max_msg_size=self._body_max, compress=False
         )
@@ -113,7 +119,7 @@ class _Surface:
             client = await self._backend.hub.join(filters)
         except RpcError as error:
             status = 503 if error.code == BUSY else 400
-            return _error(status, error)
+            return self._counted(_error(status, error))
         try:
             return await _stream(request, client)
         finally:

@@ -35,6 +35,7 @@ from pipeline.gateway.health import (
 )
 from pipeline.gateway.http import application
 from pipeline.gateway.intake import Intake
+from pipeline.gateway.ledger import LedgerReader
 from pipeline.gateway.methods.table import METHODS
 from pipeline.gateway.numbered import Numbered
 from pipeline.gateway.pool import Pool
@@ -87,10 +88,12 @@ class Gateway:
         self._numbered = Numbered(
             self._relay, limits.durable_timeout_seconds, clock.monotonic_ns
         )
+        self._ledger = LedgerReader(Path(settings.storage.db_path))
         self._services = Services(
             self._intake,
             self._numbered,
             self._pool,
+            self._ledger,
             self.report,
             cache(self._document),
             clock.now_ns,
@@ -119,6 +122,7 @@ class Gateway:
         await asyncio.to_thread(self._relay.close)
         await asyncio.to_thread(self._collector.close)
         await self._pool.close()
+        await self._ledger.close()
         if self._store is not None:
             await asyncio.wait([self._store])
 

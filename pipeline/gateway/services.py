@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from pipeline.gateway.health import HealthResult
 from pipeline.gateway.intake import Intake
+from pipeline.gateway.ledger import LedgerReader
 from pipeline.gateway.numbered import Numbered
 from pipeline.gateway.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ways in (`intake`, `numbered`), the way to answers (`pool`), the state."""
+    """Ways in (`intake`, `numbered`), ways to answers (`pool`, `ledger`), the state."""
 
     intake: Intake
     numbered: Numbered
     pool: Pool
+    ledger: LedgerReader
     report: Callable[[], Awaitable[HealthResult]]
     document: Callable[[], bytes]
     clock_ns: Callable[[], int]

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.entry import Entry
 from pipeline.gateway.health import (
+    LedgerHealth,
     StoreHealth,
     WorkersHealth,
     ingester_health,
@@ -20,11 +21,11 @@ from tests.store.build import build_store
 STATUS = {"pid": 7, "counters": {"entries": 1}}
 
 
-def parts(age=0.5, ready=2, error=None):
+def parts(age=0.5, ready=2, error=None, unbalanced=0):
     """The three parts that a verdict is made of."""
     return (
         ingester_health(STATUS, age),
-        StoreHealth("logs.db", 1, 1, 1, error),
+        StoreHealth("logs.db", 1, 1, 1, error, LedgerHealth(9, unbalanced=unbalanced)),
         WorkersHealth(2, ready, 0, 0, [], {}),
     )
 
@@ -37,6 +38,11 @@ def parts(age=0.5, ready=2, error=None):
         ({"age": None}, "degraded", "the ingester was never seen"),
         ({"ready": 1}, "degraded", "1 of 2 query workers ready"),
         ({"error": "damaged"}, "degraded", "store: damaged"),
+        (
+            {"unbalanced": 2},
+            "degraded",
+            "ledger: 2 of 9 producers do not balance; get_ledger shows them",
+        ),
         ({"age": 9, "ready": 0}, "down", "the ingester was last seen 9.0 s ago"),
     ],
 )
@@ -55,6 +61,7 @@ def test_a_store_is_counted_by_its_blocks(tmp_path, entry):
 
     assert (health.entries, health.blocks, health.error) == (5, 2, None)
     assert health.bytes > 0
+    assert health.ledger == LedgerHealth(1, 5)
 
 
 @pytest.mark.parametrize("content", [None, b"no database " * 1000])

@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.gateway.methods import (
     discover,
+    get_ledger,
     get_stats,
     health,
     log,
@@ -17,5 +18,8 @@ from pipeline.gateway.methods.method import Method
 
 METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
-    for module in (log, log_batch, query, search, get_stats, health, discover)
+    for module in (
+        *(log, log_batch, query, search, get_stats),
+        *(get_ledger, health, discover),
+    )
 }
