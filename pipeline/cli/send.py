@@ -1,7 +1,8 @@
 """`pipeline send`: the lines of standard input, as in `app 2>&1 | pipeline send`.
 
-When the pipeline is away this stops reading, and so the program that writes waits:
-nothing is dropped. The exit code is 0 only when every line is durable.
+When the pipeline is away lines go to the spool; when that is full this stops reading,
+and so the program that writes waits: nothing is dropped. The exit code is 0 only when
+every line is durable.
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ class Sending:
         self.entries = 0
         self.rejected = 0
         self.unacknowledged = 0
+        self.spooled = 0
         self.unknown_levels = 0
         self._collector = collector
         self._parser = parser
@@ -166,9 +168,11 @@ class Sending:
         stats = self._collector.stats()
         self.rejected = sum(stats["rejected"].values())
         self.unknown_levels = stats["unknown_levels"]
-        lost = sum(stats["dropped"].values())
+        given_up = (*stats["dropped"].values(), *stats["lost"].values())
+        lost = sum(sum(levels.values()) for levels in given_up)
         self.unacknowledged += stats["waiting"] + lost
         self._collector.close(FLUSH_SECONDS)
+        self.spooled = self._collector.stats()["spooled"]
 
     def summary(self, seconds: float) -> str:
         """What happened, in one line."""
@@ -180,7 +184,10 @@ class Sending:
         if self.unknown_levels:
             parts.append(f"{self.unknown_levels} of an unknown level")
         if self.unacknowledged:
-            parts.append(f"{self.unacknowledged} NOT ACKNOWLEDGED")
+            spooled = f" ({self.spooled} spooled for the next session)"
+            parts.append(
+                f"{self.unacknowledged} NOT ACKNOWLEDGED{spooled * bool(self.spooled)}"
+            )
         return f"pipeline send: {', '.join(parts)}, {seconds:.2f} s"
 
     def _submit(self, entries: list[Entry]) -> None:

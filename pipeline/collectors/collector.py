@@ -5,9 +5,10 @@
     with Collector("tcp://127.0.0.1:5555", source="web") as log:
         log.log("INFO", "started", {"port": 8080})
 
-Memory is bounded: when the pipeline is away and it is full, a call waits at most
-`block_ms` (in an event loop not at all) and then drops the entry, which is counted by
-reason (`stats()`); with policy="block" it waits as long as it takes.
+Memory is bounded.  While the pipeline is away and it is full, entries go to a spool on
+disk, which a later process sends if this one can't (`spool`).  When that is full, too,
+a call waits at most `block_ms` (in an event loop not at all), then the `policy` decides
+what is given up; all of it is counted by reason and level (`stats()`).
 """
 
 from __future__ import annotations
@@ -17,22 +18,21 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
 
 from pipeline import clock
 from pipeline.batch.encode import Row, encode_rows, unpacked_bytes
-from pipeline.collectors.accumulator import Accumulator
-from pipeline.collectors.sender import (
-    PAYLOAD_BYTES,
-    Limits,
-    OnDurable,
-    Outbox,
-    Ready,
-    Sender,
-)
+from pipeline.collectors.accumulator import Accumulator, OnDurable, Ready
+from pipeline.collectors.encoding import PAYLOAD_BYTES
+from pipeline.collectors.gate import Gate
+from pipeline.collectors.location import spool_folder
+from pipeline.collectors.outbox import Limits, Outbox, Policy, SpoolMode
+from pipeline.collectors.sender import Sender
 from pipeline.compression import compress
-from pipeline.entry import LEVEL_NAMES, Level, parse_level, parse_timestamp
+from pipeline.delivery.spool import Fsync
+from pipeline.entry import Level, parse_level, parse_timestamp
 from pipeline.errors import EntryError
 from pipeline.limits import BATCH_ROWS
 from pipeline.transport import default_acknowledge_endpoint
@@ -41,7 +41,6 @@ ENDPOINT: Final = "tcp://127.0.0.1:5555"
 ENDPOINT_VARIABLE: Final = "PIPELINE_INGEST__ENDPOINT"
 ACKNOWLEDGE_VARIABLE: Final = "PIPELINE_PUBLISH__ENDPOINT"
 
-Policy = Literal["drop_newest", "block"]
 Metadata = Mapping[str, Any]
 
 
@@ -64,7 +63,11 @@ class Collector:
         batch_bytes: int = 512 << 10,
         linger_ms: float = 10,
         block_ms: float = 5,
-        policy: Policy = "drop_newest",
+        policy: Policy = "drop_oldest",
+        spool: SpoolMode = "overflow",
+        spool_dir: str | Path = "",
+        spool_bytes: int = 256 << 20,
+        fsync: Fsync = "none",
         compression: Literal["none", "zstd"] = "zstd",
         on_error: Callable[[str], None] | None = None,
     ) -> None:
@@ -82,14 +85,17 @@ class Collector:
             batch_bytes,
             linger_ms / 1000,
             compress if compression == "zstd" else None,
+            policy,
+            spool,
+            None if spool == "off" else spool_folder(spool_dir, endpoint),
+            spool_bytes,
+            fsync,
         )
         self._wait = None if policy == "block" else block_ms / 1000
         self._on_error = on_error
         self._closed = False
-        self._sender: Sender | None = None
-        self._lost_before = 0
-        self._unknown_levels = 0
-        self._outbox = self._new_outbox()
+        self._given_up_before = 0
+        self._begin()
         _open_collectors.add(self)
         _close_at_end_of_child()
 
@@ -123,13 +129,11 @@ class Collector:
             tags if tags.__class__ is not str else [tags],
             trace_id,
         )
-        accumulator = self._outbox.accumulator
+        accumulator = self._accumulator
         with accumulator.lock:
-            wake = accumulator.append(row)
+            wake = None if self._always else accumulator.append(row)
             if wake is None:
-                wake = self._append_when_room(row)
-            if wake is None:
-                self._outbox.dropped[LEVEL_NAMES[number]] += 1
+                wake = self._gate.enter(row, self._sender)
         if wake:
             self._ring()
 
@@ -145,15 +149,13 @@ class Collector:
             found = f"{len(rows):,} rows, {size:,} bytes"
             expected = f"at most {BATCH_ROWS:,} rows and {PAYLOAD_BYTES:,} bytes"
             raise EntryError("batch", found, expected)
-        box = self._outbox
-        with box.accumulator.lock:
-            held = box.accumulator.held_bytes + sum(len(b.payload) for b in box.ready)
-            if self._closed or held + len(payload) > self._limits.memory_bytes:
+        ready = Ready(payload, len(rows), len(rows), on_durable)
+        with self._accumulator.lock:
+            if not self._gate.submit(ready):
                 return False
-            box.ready.append(Ready(payload, len(rows), on_durable))
-            box.submitted += len(rows)
             # `entry_from_map` has kept them
-            self._unknown_levels += sum("level_text" in (row[4] or ()) for row in rows)
+            unknown = sum("level_text" in (row[4] or ()) for row in rows)
+            self._outbox.unknown_levels += unknown
         self._ring()
         return True
 
@@ -165,53 +167,39 @@ class Collector:
         """
         end = clock.monotonic() + timeout
         box = self._outbox
-        with box.accumulator.lock:
-            rows = box.flush_to = box.accumulator.appended
-            submitted = box.submitted
-        if rows or submitted:
+        with self._accumulator.lock:
+            rows = box.flush_to = self._accumulator.accepted
+        if rows:
             self._ring()
-        return self._wait_until(rows, submitted, end)
+        return self._wait_until(rows, end)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Send what is here, wait until it is durable, end the thread.
 
-        Whether everything was durable within `timeout` seconds.
+        Whether everything was durable within `timeout` seconds. What was not is in the
+        spool (`stats()["spooled"]`) for a later session; without one it is dropped.
         """
         box = self._outbox
-        with box.accumulator.lock:
+        with self._accumulator.lock:
             if self._closed:
-                return box.settled >= box.logged
+                return box.settled + box.evicted >= self._accumulator.accepted
             self._closed = True
-            box.accumulator.close()
-            rows = box.flush_to = box.accumulator.appended
-            submitted = box.submitted
+            self._accumulator.close()
+            rows = box.flush_to = self._accumulator.accepted
             box.deadline = clock.monotonic() + timeout
             box.closing = True
         _open_collectors.discard(self)
-        if rows or submitted:
+        if rows:
             self._ring()
-        done = self._wait_until(rows, submitted, box.deadline)
-        if self._sender is not None:
-            self._sender.ring()
-            self._sender.join(timeout + 1.0)
+        done = self._wait_until(rows, box.deadline)
+        self._sender.ring()
+        self._sender.join(timeout + 1.0)
         return done
 
     def stats(self) -> dict[str, Any]:
-        """Counters: logged, durable, waiting, bytes held, dropped and rejected."""
-        box = self._outbox
-        with box.accumulator.lock:
-            return {
-                "logged": box.logged,
-                "settled": box.settled,
-                "waiting": box.logged - box.settled,
-                "held_bytes": box.accumulator.held_bytes,
-                "dropped": dict(box.dropped),
-                "rejected": dict(box.rejected),
-                "unknown_levels": self._unknown_levels,
-                "resent_batches": box.resent,
-                "connected": box.connected,
-                "last_error": box.last_error,
-            }
+        """Counters; the README says what they mean."""
+        with self._accumulator.lock:
+            return self._outbox.stats()
 
     def __enter__(self) -> Collector:
         return self
@@ -226,60 +214,40 @@ class Collector:
 
     def reset(self) -> None:
         """Start as new in a forked child, whose thread is gone."""
-        self._outbox = self._new_outbox()
-        self._sender = None
-        self._lost_before = 0
+        self._given_up_before = 0
+        self._begin()
 
-    def _new_outbox(self) -> Outbox:
+    def _begin(self) -> None:
         limits = self._limits
-        return Outbox(
-            Accumulator(limits.memory_bytes, limits.batch_rows, limits.batch_bytes)
+        self._accumulator = Accumulator(
+            limits.memory_bytes, limits.batch_rows, limits.batch_bytes
         )
+        self._outbox = Outbox(self._accumulator)
+        if limits.folder is None and limits.mode != "off":
+            self._outbox.spool_errors += 1
+            self._outbox.last_error = "spool: no folder; set spool_dir or HOME"
+        self._sender = Sender(self._endpoints, limits, self._outbox, self._on_error)
+        session = self._sender.session
+        self._gate = Gate(limits, self._wait, self._outbox, session)
+        self._always = session.always
 
-    def _wait_until(self, rows: int, submitted: int, end: float) -> bool:
+    def _wait_until(self, rows: int, end: float) -> bool:
         """Whether so many are settled in time, none of them given up."""
         box = self._outbox
-        with box.accumulator.lock:
-            while box.settled_rows < rows or box.settled_submitted < submitted:
+        with self._accumulator.lock:
+            while box.settled + box.evicted < rows:
                 left = end - clock.monotonic()
                 if left <= 0:
                     return False
-                box.accumulator.room.wait(left)
-            lost = box.dropped.total() + box.rejected.total()
-            before, self._lost_before = self._lost_before, lost
-            return lost == before
+                self._accumulator.room.wait(left)
+            before, self._given_up_before = self._given_up_before, box.given_up
+            return box.given_up == before
 
     def _ring(self) -> None:
-        sender = self._sender
-        if sender is None:
-            with self._outbox.accumulator.lock:
-                if self._sender is None:
-                    self._sender = Sender(
-                        self._endpoints, self._limits, self._outbox, self._on_error
-                    )
-                sender = self._sender
-        sender.ring()
-
-    def _append_when_room(self, row: Row) -> bool | None:
-        """Wait for room, under the lock; None when there was none in time.
-
-        In an event loop nothing waits, unless the policy is to block: whoever shares
-        the loop would wait, too, at each call again.
-        """
-        if self._wait is not None and _in_event_loop():
-            return None
-        room = self._outbox.accumulator.room
-        end = None if self._wait is None else clock.monotonic() + self._wait
-        # The sender logs when `str` of a value does: it must not wait for itself.
-        while not (self._closed or (self._sender and self._sender.is_current())):
-            left = None if end is None else end - clock.monotonic()
-            if left is not None and left <= 0:
-                return None
-            room.wait(0.1 if left is None else left)
-            wake = self._outbox.accumulator.append(row)
-            if wake is not None:
-                return wake
-        return None
+        if not self._sender.runs:
+            with self._accumulator.lock:
+                self._sender.start()
+        self._sender.ring()
 
     def _level(
         self, level: object, metadata: Metadata | None
@@ -287,7 +255,7 @@ class Collector:
         number = parse_level(level)
         if number is not None:
             return number, metadata
-        self._unknown_levels += 1
+        self._outbox.unknown_levels += 1
         return int(Level.INFO), {"level_text": str(level), **(metadata or {})}
 
 
@@ -302,17 +270,6 @@ _open_collectors: set[Collector] = set()
 """Held until they are closed: what one has taken is sent even if its maker lets go."""
 _closes_at_end_of = 0
 """The process that has its finalizer."""
-
-
-def _in_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")  # whoever runs a loop has it
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _close_all() -> None:

@@ -2,122 +2,73 @@
 
 It alone touches the sockets and the window.  The other side talks to it through an
 `Outbox`: rows and ready batches in, a bell to wake it, a condition when something is
-settled (durable, rejected or dropped).
+settled (durable, refused or lost).
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from pipeline import clock, transport
-from pipeline.batch.encode import Compress, Row, encode_rows, unpacked_bytes
-from pipeline.collectors.accumulator import Accumulator
-from pipeline.collectors.admission import admit
-from pipeline.delivery.window import Window
-from pipeline.errors import EntryError, FrameError, PipelineError
-from pipeline.limits import FRAME_BYTES
-from pipeline.wire.frame import (
-    ACKNOWLEDGE_TOPIC,
-    PRODUCER_BYTES,
-    Codec,
-    Reply,
-    parse_acknowledgement,
-)
+from pipeline.collectors.accumulator import Portion
+from pipeline.collectors.adoption import Adoption
+from pipeline.collectors.encoding import Encoded, Encoder
+from pipeline.collectors.link import Link
+from pipeline.collectors.outbox import Limits, Outbox
+from pipeline.collectors.session import Session
+from pipeline.errors import DeliveryError, EntryError, PipelineError
+from pipeline.wire.frame import Acknowledgement, Reply
 
 HELLO_SECONDS: Final = 0.25
 """Wait for HELLO before the first batch: what is sent earlier is sent twice."""
 
-PAYLOAD_BYTES: Final = FRAME_BYTES // 4
-"""Of a batch before compression, at most, unless it is one row: a frame beyond its
-limit would be refused for ever, with everything behind it."""
+PATIENCE_SECONDS: Final = 1.0
+"""Rows wait so long for their batch to fill while others can't be sent anyway."""
 
-OnDurable = Callable[[bytes, int, int], None]
-"""Called on the sender's thread with producer, first number and count of a batch."""
+ENCODED_BATCHES: Final = 4
+"""At a time: then those are sent, and what has come is looked at."""
 
-
-class Limits(NamedTuple):
-    """What a sender may hold and how long it waits."""
-
-    memory_bytes: int
-    batch_rows: int
-    batch_bytes: int
-    linger: float
-    compress: Compress | None
-
-
-class Ready(NamedTuple):
-    """A batch encoded by its caller."""
-
-    payload: bytes
-    rows: int
-    on_durable: OnDurable | None
-
-
-@dataclass(slots=True)
-class Outbox:
-    """What callers and the sender share; all of it under the accumulator's lock."""
-
-    accumulator: Accumulator
-    ready: deque[Ready] = field(default_factory=deque)
-    submitted: int = 0
-    settled_rows: int = 0
-    settled_submitted: int = 0
-    flush_to: int = 0
-    """Of the rows that were appended, how many somebody waits for."""
-    closing: bool = False
-    deadline: float = 0.0
-    rejected: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    last_error: str | None = None
-    connected: bool = False
-    resent: int = 0
-
-    @property
-    def logged(self) -> int:
-        """Rows taken from callers so far."""
-        return self.accumulator.appended + self.submitted
-
-    @property
-    def settled(self) -> int:
-        """Rows that are durable, or were refused."""
-        return self.settled_rows + self.settled_submitted
+ADOPTED_BATCHES: Final = 16
+"""Of a dead producer, sent at a time beside one's own."""
 
 
 class Sender:
-    """One producer's session with one ingester."""
+    """One collector's thread: its own session, and what it adopts."""
 
     def __init__(
         self,
         endpoints: tuple[str, str],
         limits: Limits,
-        outbox: Outbox,
+        box: Outbox,
         on_error: Callable[[str], None] | None,
     ) -> None:
-        self.producer = os.urandom(PRODUCER_BYTES)
         self._endpoints = endpoints
         self._limits = limits
-        self._outbox = outbox
+        self._box = box
         self._on_error = on_error
-        self._window = Window(self.producer, clock.monotonic_ns())
-        self._marks: deque[tuple[int, int, int]] = deque()
-        """(number, rows and submitted rows settled once it is durable), in order."""
-        self._calls: deque[tuple[int, int, OnDurable]] = deque()
-        self._taken_rows = 0
-        self._taken_submitted = 0
+        self._encoder = Encoder(limits.compress, self._refuse)
+        self.session = Session(limits, box, self._encoder, clock.monotonic_ns())
+        self._taken = 0
+        """Rows taken from callers so far."""
         self._first_seen: float | None = None
         self._blocked = False
         self._hello_by: float | None = None
         self._bell_lock = threading.RLock()
-        self._hung_up = False
+        self._hung_up = True
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread, unless it runs; under the accumulator's lock."""
+        if self._thread is not None:
+            return
         self._bell_out, self._bell_in = os.pipe()
         os.set_blocking(self._bell_out, False)
         os.set_blocking(self._bell_in, False)
+        self._hung_up = False
         self._thread = threading.Thread(
             target=self._run, name="pipeline-sender", daemon=True
         )
@@ -129,84 +80,111 @@ class Sender:
             if not self._hung_up:
                 os.write(self._bell_in, b"x")
 
-    def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; whether it has ended."""
-        self._thread.join(timeout)
-        ended = not self._thread.is_alive()
+    def join(self, timeout: float) -> None:
+        """Wait for the thread's end; without one, what it would do then."""
+        thread = self._thread
+        if thread is None:
+            self.session.leave([], clock.monotonic_ns())
+            return
+        thread.join(timeout)
         with self._bell_lock:
-            if ended and not self._hung_up:
+            if not (thread.is_alive() or self._hung_up):
                 self._hung_up = True
                 os.close(self._bell_in)
                 os.close(self._bell_out)
-        return ended
+
+    @property
+    def runs(self) -> bool:
+        """Whether the thread was started."""
+        return self._thread is not None
 
     def is_current(self) -> bool:
         """Whether it is the sender's own thread that asks."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        try:
-            push = transport.push(self._endpoints[0])
-            topic = ACKNOWLEDGE_TOPIC + self.producer
-            replies = transport.subscribe(self._endpoints[1], [topic])
-        except PipelineError as error:
-            self._report(str(error))
-            return
         poller = transport.Poller()
-        poller.watch(replies)
         poller.watch(self._bell_out)
         try:
+            link = Link(self._endpoints)
+        except PipelineError as error:
+            self.report(str(error))
             while not self._finished():
-                poller.watch(push, write=True) if self._blocked else poller.forget(push)
-                poller.wait(self._patience())
+                poller.wait(PATIENCE_SECONDS)
                 self._hush()
-                self._listen(replies)
+            self._leave()
+            return
+        encoder = Encoder(self._limits.compress, lambda error: self.report(str(error)))
+        adoption = Adoption(self._limits, encoder, self.report)
+        link.follow(self.session.producer)
+        link.register(poller)
+        try:
+            while not self._finished():
+                link.watch_room(poller, wanted=self._blocked)
+                poller.wait(self._patience(adoption))
+                self._hush()
+                self._listen(link, adoption)
                 self._encode()
-                self._send(push)
+                self._send(link, adoption)
+                self._account(adoption)
         finally:
-            replies.close(0)
-            push.close(0)
+            adoption.close(link)
+            self._leave()
+            link.close()
 
     def _finished(self) -> bool:
-        box = self._outbox
+        box = self._box
         if not box.closing:
             return False
-        return box.settled >= box.logged or clock.monotonic() >= box.deadline
+        if clock.monotonic() >= box.deadline:
+            return True
+        return box.settled >= box.accumulator.accepted - box.evicted
 
     def _hush(self) -> None:
         with suppress(BlockingIOError):
             while len(os.read(self._bell_out, 4096)) == 4096:
                 pass
 
-    def _patience(self) -> float:
+    def _patience(self, adoption: Adoption) -> float:
         """Seconds until something has to be done without being woken."""
+        box = self._box
         now = clock.monotonic()
         waits = [1.0]
-        if self._first_seen is not None:
-            waits.append(self._first_seen + self._limits.linger - now)
-        if self._hello_by is not None and not self._outbox.connected:
+        if self._first_seen is not None and not box.stuck:
+            waits.append(self._first_seen + self._linger() - now)
+        if self._hello_by is not None and not box.connected:
             waits.append(self._hello_by - now)
-        if not self._window.idle():
+        if not (self.session.window.idle() and adoption.idle) or box.stuck:
             waits.append(0.05)
-        if self._outbox.closing:
+        if box.closing:
             waits.append(0.02)
+        if box.accumulator.full and not box.stuck and not self._is_held_up():
+            waits.append(0.0)
+        if self.session.behind and self.session.has_room():
+            waits.append(0.01)
         return max(0.0, min(waits))
 
-    def _listen(self, replies: transport.Socket) -> None:
-        moved = False
-        while (frames := transport.receive(replies)) is not None:
-            with suppress(FrameError):
-                reply = parse_acknowledgement(frames[-1])
-                moved |= self._window.acknowledge(reply, clock.monotonic_ns())
-                self._outbox.connected |= reply.kind == Reply.HELLO
-        if not moved:
+    def _listen(self, link: Link, adoption: Adoption) -> None:
+        now = clock.monotonic_ns()
+        for producer, reply in link.replies():
+            if producer == self.session.producer:
+                self._acknowledge(reply, link, now)
+            elif producer == adoption.producer:
+                adoption.acknowledge(reply, link, now)
+
+    def _acknowledge(self, reply: Acknowledgement, link: Link, now: int) -> None:
+        session, box = self.session, self._box
+        if session.window.is_forged(reply):
+            link.leave(session.producer)
+            session.renew(now)
+            link.follow(session.producer)
+            self.report("another sender has used this producer's id")
             return
-        durable = self._window.durable
-        while self._calls and self._calls[0][0] + self._calls[0][1] - 1 <= durable:
-            first, rows, call = self._calls.popleft()
+        box.connected |= reply.kind == Reply.HELLO
+        producer = session.producer
+        for first, rows, call in session.acknowledge(reply, now):
             with self._guarded("on_durable"):
-                call(self.producer, first, rows)
-        self._settle()
+                call(producer, first, rows)
 
     @contextmanager
     def _guarded(self, name: str) -> Iterator[None]:
@@ -214,138 +192,149 @@ class Sender:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - not ours, and nobody to raise it to
-            with self._outbox.accumulator.lock:
-                self._outbox.last_error = f"{name}: {error!r}"
+            with self._box.accumulator.lock:
+                self._box.last_error = f"{name}: {error!r}"
 
-    def _report(self, problem: str) -> None:
-        with self._outbox.accumulator.lock:
-            self._outbox.last_error = problem
+    def report(self, problem: str) -> None:
+        """Tell of something that was refused or has failed."""
+        with self._box.accumulator.lock:
+            self._box.last_error = problem
         if self._on_error is not None:
             with self._guarded("on_error"):
                 self._on_error(problem)
 
-    def _settle(self) -> None:
-        box = self._outbox
+    def _account(self, adoption: Adoption) -> None:
+        """Bring the counters up to date, and wake who waits for them."""
+        box, session = self._box, self.session
         with box.accumulator.lock:
-            while self._marks and self._marks[0][0] <= self._window.durable:
-                _, box.settled_rows, box.settled_submitted = self._marks.popleft()
-            box.accumulator.held_bytes = self._window.bytes
-            box.resent = self._window.resent
-            if self._window.rejected:
-                box.rejected["by the ingester"] = self._window.rejected
+            box.settled = session.settled
+            box.resent = session.window.resent
+            box.spool_bytes = session.spool.bytes if session.spool else 0
+            box.adopted_spools = adoption.spools
+            box.adopted_rows = adoption.rows
+            elsewhere = session.window.rejected - box.refused
+            if elsewhere > 0:
+                box.rejected["by the ingester"] = elsewhere
+            box.accumulator.hold(session.cost + adoption.cost)
             box.accumulator.room.notify_all()
+            reports, box.reports = box.reports, []
+        for problem in reports:
+            self.report(problem)
 
     def _encode(self) -> None:
         """Turn rows into batches: full ones now, the rest when they have waited."""
-        box = self._outbox
-        while box.ready:
-            with box.accumulator.lock:  # `submit` looks through the queue
-                ready = box.ready.popleft()
-            first = self._add(ready.payload, ready.rows, flush=True)
-            self._mark(submitted=ready.rows)
-            if ready.on_durable is not None:
-                self._calls.append((first, ready.rows, ready.on_durable))
-        while box.accumulator.full or box.accumulator.rows:
-            if not box.accumulator.full and not self._waited_enough():
-                return
+        box, session = self._box, self.session
+        waiting = box.accumulator
+        now = clock.monotonic_ns()
+        for _ in range(ENCODED_BATCHES):
+            if not self._place(now):
+                break
+            if waiting.is_empty:
+                self._first_seen = None
+                break
+            if not waiting.full and not self._waited_enough():
+                break
+            if self._is_held_up():
+                break
             self._first_seen = None
-            rows = box.accumulator.take()
-            flush = self._taken_rows < box.flush_to
-            self._add_rows(rows, flush=flush or box.closing)
-        self._first_seen = None
+            self._take(waiting.take())
+            box.pressed = False
+        self._place(now)
+        session.follow_up(now)
+
+    def _is_held_up(self) -> bool:
+        """Whether rows that are spooled already must wait for room in the window."""
+        return self.session.always and not self.session.has_room()
+
+    def _place(self, now: int) -> bool:
+        """Whether all that was taken has its number, and more may follow."""
+        box, session = self._box, self.session
+        placed = session.place(now)
+        if box.give_up and (not placed or session.always):
+            session.give_up()
+            placed = session.place(now)
+        with box.accumulator.lock:
+            box.give_up = False
+            box.stuck = not placed
+            box.accumulator.hold(session.cost)
+            box.accumulator.room.notify_all()
+        return placed
+
+    def _take(self, portion: Portion) -> None:
+        box = self._box
+        ready = portion.ready
+        if ready is not None:
+            self._taken += ready.span
+            batches = [Encoded(ready.payload, ready.rows, ready.span)]
+            self.session.queue(batches, flush=True, call=ready.on_durable)
+            return
+        flush = self._taken + box.evicted < box.flush_to or box.closing
+        self._taken += len(portion.rows)
+        before = self._encoder.bytes
+        self.session.queue(self._encoder.encode(portion.rows), flush)
+        if size := self._encoder.bytes - before:
+            box.accumulator.measured(portion.cost, size)
+
+    def _linger(self) -> float:
+        """Seconds that rows wait for their batch to fill."""
+        linger = self._limits.linger
+        return linger if self.session.window.idle() else max(linger, PATIENCE_SECONDS)
 
     def _waited_enough(self) -> bool:
-        box = self._outbox
-        if box.closing or box.flush_to > self._taken_rows:
+        box = self._box
+        if box.closing or box.pressed or box.flush_to > self._taken + box.evicted:
             return True
         now = clock.monotonic()
         if self._first_seen is None:
             self._first_seen = now
-        return now >= self._first_seen + self._limits.linger
-
-    def _add_rows(self, rows: list[Row], *, flush: bool) -> None:
-        payload = self._payload(rows)
-        if payload is None:
-            kept = self._admitted(rows)
-            self._mark(rows=len(rows) - len(kept))
-            self._settle()
-            rows = kept
-            payload = self._payload(rows) if rows else None
-        if payload is None:
-            return
-        size = unpacked_bytes(payload)
-        if size > PAYLOAD_BYTES and len(rows) > 1:
-            middle = len(rows) // 2
-            self._add_rows(rows[:middle], flush=flush)
-            self._add_rows(rows[middle:], flush=flush)
-            return
-        messages = sum(len(row[3]) for row in rows)
-        self._outbox.accumulator.measured(len(rows), size, messages)
-        self._add(payload, len(rows), flush=flush)
-        self._mark(rows=len(rows))
-
-    def _payload(self, rows: list[Row]) -> bytes | None:
-        """All rows at once; None when one of them stands in the way."""
-        try:
-            payload = encode_rows(rows, compress=self._limits.compress)
-        except Exception:  # noqa: BLE001 - `str` of a caller's object may raise anything
-            return None
-        # Many values, each within its limit: `admit` says what is too much.
-        too_large = len(rows) == 1 and unpacked_bytes(payload) > PAYLOAD_BYTES
-        return None if too_large else payload
-
-    def _admitted(self, rows: list[Row]) -> list[Row]:
-        kept: list[Row] = []
-        for row in rows:
-            try:
-                entry = admit(row)
-                encode_rows([entry])
-                kept.append(entry)
-            except EntryError as error:
-                self._refuse(error)
-            except Exception as error:  # noqa: BLE001 - as above; it costs this row only
-                self._refuse(
-                    EntryError("entry", repr(error), "values that have a text")
-                )
-        return kept
+        return now >= self._first_seen + self._linger()
 
     def _refuse(self, error: EntryError) -> None:
-        with self._outbox.accumulator.lock:
-            self._outbox.rejected[error.field.split(".")[0]] += 1
-        self._report(str(error))
+        with self._box.accumulator.lock:
+            self._box.rejected[error.field.split(".")[0]] += 1
+            self._box.refused += 1
+        self.report(str(error))
 
-    def _add(self, payload: bytes, count: int, *, flush: bool) -> int:
-        first = self._window.add(payload, count, Codec(0), flush=flush)
-        with self._outbox.accumulator.lock:
-            self._outbox.accumulator.held_bytes = self._window.bytes
-        return first
-
-    def _mark(self, *, rows: int = 0, submitted: int = 0) -> None:
-        """These are settled when all that has a number by now is durable."""
-        self._taken_rows += rows
-        self._taken_submitted += submitted
-        mark = (self._window.last, self._taken_rows, self._taken_submitted)
-        self._marks.append(mark)
-
-    def _awaits_hello(self, push: transport.Socket) -> bool:
+    def _awaits_hello(self, link: Link) -> bool:
         """Whether HELLO may still come; its time runs from the connection."""
         if self._hello_by is None:
-            self._blocked = not transport.writable(push)
+            self._blocked = not link.writable()
             if not self._blocked:
                 self._hello_by = clock.monotonic() + HELLO_SECONDS
             return True
         return clock.monotonic() < self._hello_by
 
-    def _send(self, push: transport.Socket) -> None:
+    def _send(self, link: Link, adoption: Adoption) -> None:
         self._blocked = False
-        if not self._outbox.connected and self._awaits_hello(push):
+        box, session = self._box, self.session
+        if not box.connected and self._awaits_hello(link):
             return
         now = clock.monotonic_ns()
-        self._window.expire(now)
-        closing = self._outbox.closing
-        dropped = self._outbox.dropped.total()
-        while (frames := self._window.take(now, dropped, fin=closing)) is not None:
-            if not transport.send(push, list(frames)):
-                self._window.untake()
+        if box.connected:
+            adoption.begin(link, clock.monotonic())
+            adoption.expire(now)
+            adoption.send(link, now, 1)  # or a busy session would leave it nothing
+        session.window.expire(now)
+        dropped = box.dropped_total - session.dropped_before
+        fin = box.closing and session.drained
+        while (frames := session.window.take(now, dropped, fin=fin)) is not None:
+            if not link.send(frames):
+                session.window.untake()
                 self._blocked = True
                 return
+        adoption.send(link, now, ADOPTED_BATCHES)
+        if session.spool is not None:
+            try:
+                session.spool.sync(clock.monotonic())
+            except DeliveryError as error:
+                session.failed(error, now)
+
+    def _leave(self) -> None:
+        """At the end: what is not durable goes to the spool, or is counted."""
+        waiting = self._box.accumulator
+        portions = []
+        while not waiting.is_empty:
+            portions.append(waiting.take())
+        self.session.leave(portions, clock.monotonic_ns())
+        with waiting.lock:
+            waiting.room.notify_all()

@@ -133,6 +133,33 @@ class CollectorLimits:
         minimum=0,
         maximum=60_000,
     )
+    policy: str = setting(
+        "drop_oldest",
+        "Who goes when memory and spool are full, after block_ms: of the entries that"
+        " have no number yet those of the lowest level first; block: the call waits.",
+        choices=("drop_oldest", "drop_newest", "block"),
+    )
+    spool: str = setting(
+        "overflow",
+        "What is written to disk: what memory can't hold (overflow), each entry before"
+        " its call returns (always), or nothing (off).",
+        choices=("overflow", "always", "off"),
+    )
+    spool_dir: str = setting(
+        "",
+        "Folder of the spools; empty: recursive-log-pipeline/spool in XDG_STATE_HOME or"
+        " ~/.local/state.",
+        example="/var/lib/recursive-log-pipeline/spool",
+    )
+    spool_bytes: int = setting(
+        256 << 20, "Most that waits on disk, in bytes.", minimum=64 << 10
+    )
+    fsync: str = setting(
+        "none",
+        "When the spool is brought to the disk: when the system does (none), each"
+        " second (interval), with each entry (always); for power cuts only.",
+        choices=("none", "interval", "always"),
+    )
     compression: str = setting(
         "zstd",
         "Columns on the wire; the ingester keeps them as they come.",

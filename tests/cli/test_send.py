@@ -154,16 +154,18 @@ def test_a_missing_pipeline_is_an_error(away: RunningIngester) -> None:
     done = _send(away, b"one\ntwo\n", "--timeout", "0.2", "--quiet")
 
     assert done.returncode == 1
-    assert b"2 NOT ACKNOWLEDGED" in done.stderr
+    assert b"2 NOT ACKNOWLEDGED (2 spooled for the next session)" in done.stderr
 
 
 @contextmanager
-def _started(ingester: RunningIngester) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    ingester: RunningIngester, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
         [*COMMAND, "--source", "slow"],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ingester.environment,
+        env=ingester.environment | settings,
     )
     try:
         yield child
@@ -195,7 +197,7 @@ def _fill(child: subprocess.Popen[bytes]) -> int:
 
 def test_a_pipeline_that_comes_late(away: RunningIngester) -> None:
     """Until it is there the writer waits, with 16 MiB on the way; then all arrives."""
-    with _started(away) as child:
+    with _started(away, PIPELINE_COLLECTOR__SPOOL="off") as child:
         written = _fill(child)
         away.start()
         child.communicate(timeout=60)

@@ -1,16 +1,36 @@
-"""Rows become batches, in bounded memory."""
+"""Rows become portions, in bounded memory."""
+
+import msgpack
+import pytest
 
 from pipeline.batch.encode import Row
-from pipeline.collectors.accumulator import Accumulator
+from pipeline.collectors.accumulator import Accumulator, Ready
+from pipeline.collectors.cost import cost_beside_message
 
 ROW: Row = (1, "web", 9, "x" * 100, None, None, None)
+COST = cost_beside_message(ROW) + 100
 
 
 def accumulator(
     memory: int = 1 << 20, rows: int = 3, size: int = 1 << 20
 ) -> Accumulator:
-    """With batches of three rows, unless a test says otherwise."""
-    return Accumulator(memory, rows, size)
+    """With portions of three rows, unless a test says otherwise."""
+    made = Accumulator(memory, rows, size)
+    made.row_cost = COST - 100
+    return made
+
+
+def row(level: int, message: str) -> Row:
+    """One of a level."""
+    return (1, "web", level, message, None, None, None)
+
+
+def messages(made: Accumulator) -> list[str]:
+    """Of all that waits."""
+    found = []
+    while not made.is_empty:
+        found += [row[3] for row in made.take().rows]
+    return found
 
 
 def test_the_first_row_and_the_one_that_fills_a_batch_wake_the_sender() -> None:
@@ -20,49 +40,113 @@ def test_the_first_row_and_the_one_that_fills_a_batch_wake_the_sender() -> None:
     assert [made.append(ROW) for _ in range(5)] == [True, False, True, True, False]
 
 
-def test_full_batches_are_taken_first_then_what_waits() -> None:
+def test_full_portions_are_taken_first_then_what_waits() -> None:
     """In the order in which rows came in."""
     made = accumulator()
-    rows = [(*ROW[:3], str(number), None, None, None) for number in range(5)]
-    for row in rows:
-        made.append(row)
+    rows = [row(9, str(number)) for number in range(5)]
+    for one in rows:
+        made.append(one)
 
-    assert [made.take(), made.take()] == [rows[:3], rows[3:]]
-    assert made.appended == 5
+    assert [made.take().rows, made.take().rows] == [rows[:3], rows[3:]]
+    assert (made.accepted, made.is_empty) == (5, True)
 
 
-def test_a_batch_ends_by_bytes_too() -> None:
-    """A row is its message and what rows have cost beside it."""
-    made = accumulator(rows=1000, size=1000)
+def test_an_encoded_batch_keeps_its_turn() -> None:
+    """Behind the rows before it, and before those after it."""
+    made = accumulator()
+    ready = Ready(b"encoded", 7, 7)
+    made.append(ROW)
+    assert made.append_ready(ready)
+    made.append(ROW)
+
+    portions = [made.take() for _ in range(3)]
+
+    assert [portion.ready for portion in portions] == [None, ready, None]
+    assert made.accepted == 9
+
+
+def test_a_portion_ends_by_bytes_too() -> None:
+    """As many as rows of its cost were found to have, encoded."""
+    made = accumulator(rows=1000, size=3 * COST // 4 - 10)
 
     for _ in range(3):
         made.append(ROW)
 
-    assert [len(rows) for rows, _ in made.full] == [3]
+    assert [len(portion.rows) for portion in made.full] == [3]
+
+
+def test_a_portion_grows_when_its_rows_shrink_by_encoding() -> None:
+    """What counts for it is the size on the wire."""
+    made = accumulator(memory=1 << 30, rows=1000, size=10_000)
+
+    for _ in range(100):
+        made.measured(20_000, 1000)
+    for _ in range(10_000 * 20 // COST + 1):
+        made.append(ROW)
+
+    assert [len(portion.rows) for portion in made.full] == [10_000 * 20 // COST + 1]
 
 
 def test_memory_is_bounded() -> None:
-    """What waits and what is held count together; taking makes room."""
-    made = accumulator(memory=1000)
+    """What waits and what is held elsewhere count together; taking makes room."""
+    made = accumulator(memory=2 * COST + 10)
     assert made.append(ROW) is not None
     assert made.append(ROW) is not None
     assert made.append(ROW) is None
 
     made.take()
     assert made.append(ROW) is not None
+    assert made.cost == COST
 
-    made.held_bytes = 900
+    made.hold(2 * COST)
     assert made.append(ROW) is None
+    assert not made.append_ready(Ready(b"", 1, 1))
 
 
-def test_a_rows_cost_is_learned_from_what_was_encoded() -> None:
-    """Large metadata fills the memory sooner."""
-    made = accumulator(memory=10_000)
-
-    made.measured(10, 91_000, 1000)
+def test_one_row_is_taken_however_large() -> None:
+    """It would never have room, and a caller that blocks would wait for ever."""
+    made = accumulator(memory=100)
 
     assert made.append(ROW) is not None
     assert made.append(ROW) is None
+
+
+def test_what_rows_cost_is_learned_from_some_of_them() -> None:
+    """Large metadata fills the memory soon, though it is not counted each time."""
+    made = accumulator(memory=10_000_000, rows=1000)
+    large: Row = (1, "web", 9, "", {"k": "x" * 100_000}, None, None)
+
+    taken = 0
+    while made.append(large) is not None:
+        taken += 1
+
+    assert 50 < taken < 150
+
+
+def test_the_lowest_level_is_evicted_first() -> None:
+    """The oldest or the newest of it, and only below the asking one's."""
+    made = accumulator()
+    for level, name in ((9, "a"), (5, "b"), (5, "c"), (17, "d"), (5, "e")):
+        made.append(row(level, name))
+
+    assert made.evict(9, newest=True) == 5
+    assert made.evict(9, newest=False) == 5
+    assert made.evict(5, newest=False) is None
+    assert made.evict(17, newest=False) == 5
+    assert made.evict(9, newest=False) is None
+    assert messages(made) == ["a", "d"]
+
+
+def test_what_is_evicted_makes_room() -> None:
+    """As much as rows of its portion cost on average."""
+    made = accumulator(memory=4 * COST + 10)
+    for _ in range(4):
+        made.append(ROW)
+    assert made.append(row(17, "x" * 100)) is None
+
+    made.evict(17, newest=False)
+
+    assert made.append(row(17, "x" * 100)) is not None
 
 
 def test_a_closed_one_takes_nothing() -> None:
@@ -71,3 +155,39 @@ def test_a_closed_one_takes_nothing() -> None:
     made.close()
 
     assert made.append(ROW) is None
+    assert not made.append_ready(Ready(b"", 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("x" * 1000, 1000, 1500),
+        (list(range(1000)), 8000, 80_000),
+        ({str(key): "x" * 100 for key in range(50)}, 5000, 15_000),
+        ([["x" * 1000]] * 300, 150_000, 500_000),
+        (object(), 100, 1000),
+    ],
+)
+def test_the_cost_of_a_value_is_that_of_all_it_holds(
+    value: object, least: int, most: int
+) -> None:
+    """Nested ones too; of very many, some are looked at."""
+    bare = cost_beside_message((1, "web", 9, "", {"k": None}, None, None))
+    found = cost_beside_message((1, "web", 9, "", {"k": value}, None, None))
+
+    assert least < found - bare < most
+
+
+def test_a_value_within_itself_ends() -> None:
+    """A program may log one."""
+    endless: list[object] = []
+    endless.append(endless)
+
+    assert cost_beside_message((1, "web", 9, "", {"k": endless}, None, None)) > 0
+
+
+def test_a_row_costs_more_than_it_takes_encoded() -> None:
+    """Four times for small ones: that is what the bound is about."""
+    small: Row = (1 << 60, "web", 9, "", {"port": 8080, "host": "a1"}, ["t"], "f" * 32)
+
+    assert cost_beside_message(small) > 4 * len(msgpack.packb(small))

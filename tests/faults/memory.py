@@ -69,7 +69,8 @@ def collector_alone(folder: Path, *, long: bool) -> Figures:
             report = producer.finish(drops=True)
             ingester.stop()
     verdict = check(ingester.database, [producer.oracle])
-    dropped = sum(report["dropped"].values())
+    given_up = (*report["dropped"].values(), *report["lost"].values())
+    dropped = sum(sum(levels.values()) for levels in given_up)
     return verdict._replace(lost=abs(verdict.lost - dropped)).figures(
         "collector without an ingester",
         1,

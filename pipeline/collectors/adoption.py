@@ -1,0 +1,145 @@
+"""What dead processes have left in the spools' folder is sent, one after another.
+
+Each goes on under its own producer id, from where the ingester says that it is, beside
+what this process logs; then its files are deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from pipeline.collectors.backlog import Backlog
+from pipeline.collectors.encoding import Encoder
+from pipeline.collectors.link import Link
+from pipeline.collectors.outbox import Limits
+from pipeline.delivery.spool import Spool, orphans
+from pipeline.delivery.window import Window
+from pipeline.errors import DeliveryError
+from pipeline.wire.frame import Acknowledgement, Reply
+
+SEARCH_SECONDS: Final = 60.0
+MEMORY_SHARE: Final = 8
+"""One in so many bytes of a collector's memory is for what it adopts."""
+
+
+class Adoption:
+    """Sends the spools of the dead, at most one at a time; for the sender's thread."""
+
+    def __init__(
+        self, limits: Limits, encoder: Encoder, report: Callable[[str], None]
+    ) -> None:
+        self.spools = 0
+        self.rows = 0
+        self._limits = limits
+        self._encoder = encoder
+        self._report = report
+        self._found: Iterator[Spool] | None = None
+        self._search_at = 0.0
+        self._spool: Spool | None = None
+        self._backlog: Backlog | None = None
+        self._start = self._end = 0
+
+    @property
+    def producer(self) -> bytes | None:
+        """Whose spool it is at present."""
+        return None if self._spool is None else self._spool.producer
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory."""
+        return self._backlog.window.cost if self._backlog else 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to be sent now."""
+        return self._backlog is None or self._backlog.window.idle()
+
+    def begin(self, link: Link, now: float) -> None:
+        """Look for the next spool, when there is none and it is time."""
+        folder = self._limits.folder
+        if self._spool is not None or folder is None or self._limits.mode == "off":
+            return
+        if self._found is None:
+            if now < self._search_at:
+                return
+            self._found = orphans(folder, self._report)
+        self._spool = next(self._found, None)
+        if self._spool is None:
+            self._found = None
+            self._search_at = now + SEARCH_SECONDS
+            return
+        self._end = self._spool.last
+        link.follow(self._spool.producer)
+
+    def acknowledge(self, reply: Acknowledgement, link: Link, now: int) -> None:
+        """Take in what the ingester says of the adopted producer."""
+        spool = self._spool
+        if spool is None or (self._backlog is None and reply.kind != Reply.HELLO):
+            return
+        backlog = self._backlog
+        if backlog is None:
+            self._start = reply.durable
+        if backlog is None or not (
+            backlog.cut_at == reply.accepted or backlog.window.boundary(reply.accepted)
+        ):
+            # What its owner had sent may still have come, in batches of other lengths.
+            backlog = self._backlog = self._cut_anew(spool, reply, now)
+            self._read(link)
+        backlog.window.acknowledge(reply, now)
+        spool.release(backlog.window.durable)
+        if backlog.window.is_empty and backlog.window.last >= self._end:
+            self.spools += 1
+            self.rows += max(0, self._end - self._start)
+            self._end_spool(link, remove=True)
+
+    def send(self, link: Link, now: int, most: int) -> None:
+        """Send at most so many batches."""
+        self._read(link)
+        if self._backlog is None:
+            return
+        window = self._backlog.window
+        for _ in range(most):
+            frames = window.take(now, 0, fin=window.last >= self._end)
+            if frames is None:
+                return
+            if not link.send(frames):
+                window.untake()
+                return
+
+    def expire(self, now: int) -> None:
+        """Send again what was not answered."""
+        if self._backlog is not None:
+            self._backlog.window.expire(now)
+
+    def close(self, link: Link) -> None:
+        """Let go of it: a later process goes on."""
+        if self._spool is not None:
+            self._end_spool(link, remove=False)
+        self._found = None
+
+    def _cut_anew(self, spool: Spool, reply: Acknowledgement, now: int) -> Backlog:
+        budget = self._limits.window_bytes // MEMORY_SHARE
+        window = Window(spool.producer, now, reply.durable, limit_bytes=budget)
+        backlog = Backlog(window, spool, self._encoder, self._limits)
+        backlog.budget = budget
+        backlog.cut_at = reply.accepted
+        return backlog
+
+    def _read(self, link: Link) -> None:
+        if self._backlog is None:
+            return
+        try:
+            self._backlog.refill(self._end)
+        except DeliveryError as error:
+            self._report(str(error))
+            self._end_spool(link, remove=False)
+
+    def _end_spool(self, link: Link, *, remove: bool) -> None:
+        assert self._spool is not None
+        if self._spool.damaged:
+            text = f"{self._spool.damaged} places of damage"
+            self._report(f"spool {self._spool.folder}: {text}; what was there is lost")
+        link.leave(self._spool.producer)
+        self._spool.close(remove=remove)
+        self._spool = self._backlog = None
