@@ -93,6 +93,24 @@ def through_cable(name: str, blow: Blow, folder: Path, *, long: bool) -> Figures
         return suffer(name, site, partial(blow, cable), long=long, silent=silent)
 
 
+def control(folder: Path, *, long: bool) -> Figures:
+    """Senders that push and forget, through connections that are reset."""
+    with connected(Cable()) as cable:
+        site = Site(
+            Ingester(folder, **cable.endpoints()), "--rate", str(RATE), "--plain"
+        )
+        cable.move("store", site.ingester)
+        cable.move("send", *site.producers)
+        found = suffer(
+            "  control: plain PUSH, resets",
+            site,
+            partial(resets, cable),
+            long=long,
+            silent=False,
+        )
+    return found._replace(is_control=True, note="")
+
+
 def through_relay(name: str, mode: str, folder: Path, *, long: bool) -> Figures:
     """As above, over two relays on this machine."""
     ingest, publish = free_ports(2)
@@ -202,4 +220,4 @@ RELAY = {
     f"relay-{mode.replace('_', '-')}": partial(through_relay, name, mode)
     for name, mode in MODES.items()
 }
-FAULTS = CABLE | RELAY
+FAULTS = CABLE | {"resets-control": control} | RELAY
