@@ -190,7 +190,7 @@ class Column:
         return [read(data[start:end]) for start, end in places]
 
     def forget(self) -> None:
-        """Drop what can be decoded again, when that is larger than what is stored."""
-        if self.codec == Codec.ZSTD:
-            self._data = self._numbers = self._parts = self._dictionary = None
-            self._texts = self._ends = self._starts = None
+        """Drop what can be decoded again: a small batch's columns take many times what
+        came for them."""
+        self._data = self._numbers = self._parts = self._dictionary = None
+        self._texts = self._ends = self._starts = None

@@ -37,6 +37,10 @@ COLUMNS_MAX: Final = BATCH_COLUMNS + 16
 """Columns of a batch on the wire: metadata and the reserved ones."""
 
 
+_COLUMN_BYTES: Final = 500
+"""Of a column's objects: more than its values, in a batch of 100 rows."""
+
+
 class Batch:
     """n rows as columns; see `layout`."""
 
@@ -61,7 +65,8 @@ class Batch:
     @property
     def held_bytes(self) -> int:
         """Memory that it takes until it is written."""
-        return len(self.payload) if self.is_compressed else self.size
+        data = len(self.payload) if self.is_compressed else self.size
+        return data + _COLUMN_BYTES * len(self.columns)
 
     def forget(self, kept: Collection[str]) -> None:
         """Have all columns but `kept` decode again when they are asked again."""

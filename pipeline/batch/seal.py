@@ -18,10 +18,13 @@ from pipeline.batch.decode import Batch
 from pipeline.batch.encode import Encoded, assemble
 from pipeline.batch.layout import (
     DICT_HEAD,
+    LEVEL,
     NARROW_HEAD,
     NUMBER,
     REQUIRED,
     SHAPE,
+    SOURCE,
+    TIMESTAMP,
     Kind,
     Numbers,
 )
@@ -32,6 +35,9 @@ from pipeline.compression import compress
 _GROWTH: Final = 4
 """A dictionary beside text columns is written out unless that takes this many times the
 bytes: 1,000 rows of one text of 256 KiB must not become 256 MiB."""
+
+COUNTED: Final = (TIMESTAMP, LEVEL, SOURCE)
+"""Columns that a block's header is made from once they are joined."""
 
 _SCALES: Final = (1, 2, 3, 4, 6)
 """Decimal places tried for floats: prices, milliseconds, ratios, seconds."""
@@ -54,11 +60,21 @@ def join(batches: Sequence[Batch]) -> Iterator[Encoded]:
         name for name in names if name not in REQUIRED and name not in (SHAPE, NUMBER)
     ]
     for name in REQUIRED:
-        yield join_column(name, columns_of(name, batches))
+        yield _joined(name, batches)
     if optional:
         yield join_shapes(batches, optional)
     for name in optional:
-        yield join_column(name, columns_of(name, batches))
+        yield _joined(name, batches)
+
+
+def _joined(name: str, batches: Sequence[Batch]) -> Encoded:
+    """One column of all, which then holds no more than what came for it."""
+    columns = columns_of(name, batches)
+    joined = join_column(name, columns)
+    if name not in COUNTED:
+        for column in columns:
+            column.forget()
+    return joined
 
 
 def columns_of(name: str, batches: Sequence[Batch]) -> list[Column]:
@@ -175,6 +191,7 @@ def join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
         shapes = [np.sort(new[members]).tobytes() for members in shape.dictionary]
         table = [codes.setdefault(members, len(codes)) for members in shapes]
         parts.append(np.array(table, np.uint16)[shape.codes])
+        shape.forget()
     numbers = np.concatenate(parts)
     data = _dictionary(numbers, Kind.PACKED, len(codes)) + _framed(list(codes), b"")
     return Encoded(SHAPE, Kind.SHAPE, len(numbers), data)
