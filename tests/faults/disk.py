@@ -143,7 +143,7 @@ class Tampered:
         """Calls that were tampered with so far."""
         return self._log.read_text(errors="replace").count("(INJECTED)")
 
-    def wait(self, count: int = 3) -> None:
+    def wait(self, count: int) -> None:
         """Until so many were."""
         wait_for(self.failure.name, lambda: self.injected >= count)
 
@@ -159,7 +159,7 @@ def failing_disk(folder: Path, *, long: bool) -> Figures:
     for number, failure in enumerate(FAILURES * rounds):
         tampered = Tampered(folder_of(folder, f"f{number}"), failure)
         with tampered.running():
-            tampered.wait()
+            tampered.wait(3 if long else 1)
             tampered.finish()
             assert tampered.ingester.stop() == 0, tampered.ingester.text
         assert REFUSED in tampered.ingester.text
@@ -224,7 +224,7 @@ def _lie(folder: Path, failure: Failure, corpus: Path) -> Lie:
     tampered = Tampered(folder, failure, (*LARGE_BLOCKS, str(corpus)))
     site, ingester = tampered.site, tampered.ingester
     with tampered.running():
-        tampered.wait()
+        tampered.wait(3)
         time.sleep(SETTLED_SECONDS)  # later commits prove that it was not the last one
         tampered.finish()
         ingester.kill()
