@@ -34,6 +34,15 @@ def test_what_a_browser_sends_unasked_is_refused(pipeline, headers, status):
     assert ("error" in json.loads(body)) == (status != 200)
 
 
+def test_refused_requests_are_counted(pipeline):
+    """Those that never came to a call."""
+    before = pipeline.result("health")["requests"].get("refused_http", 0)
+    pipeline.request("POST", "/rpc", b"{}", {"Content-Type": "text/plain"})
+    pipeline.request("GET", "/tail?nonsense=1")
+
+    assert pipeline.result("health")["requests"]["refused_http"] == before + 2
+
+
 def test_an_encoded_body_is_refused_before_it_is_inflated(pipeline):
     """400 MB out of 400 KB; `log_batch` has its own, bounded way."""
     headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}

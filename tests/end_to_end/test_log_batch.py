@@ -4,88 +4,20 @@ from __future__ import annotations
 
 import base64
 import gzip
-import http.client
 import json
 import os
-import signal
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.end_to_end.running import running
-
-BUSY = -32003
-OUT_OF_ORDER = -32010
-INVALID_PARAMS = -32602
-
-
-class Sender:
-    """One session: a producer id, and entries whose messages are their numbers."""
-
-    def __init__(self, pipeline, source="s"):
-        self.pipeline = pipeline
-        self.source = source
-        self.producer = os.urandom(16).hex()
-
-    def logs(self, sequence, count):
-        """Entries with these numbers."""
-        numbers = range(sequence, sequence + count)
-        return [{"source": self.source, "message": str(n)} for n in numbers]
-
-    def params(self, sequence, count, **more):
-        """Of one call."""
-        named = {"producer": self.producer, "sequence": sequence}
-        return {"logs": self.logs(sequence, count), **named, **more}
-
-    def call(self, sequence, count, **more):
-        """The whole reply."""
-        return self.pipeline.call("log_batch", self.params(sequence, count, **more))
-
-    def result(self, sequence, count, **more):
-        """What a call that succeeds answers."""
-        reply = self.call(sequence, count, **more)
-        assert "result" in reply, reply
-        return reply["result"]
-
-    def error(self, sequence, count, **more):
-        """What a call that fails answers."""
-        reply = self.call(sequence, count, **more)
-        assert "error" in reply, reply
-        return reply["error"]
-
-    def insist(self, sequence, count):
-        """Make the same call until it is answered, as a client does."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            try:
-                reply = self.call(sequence, count)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.1)
-                continue
-            if "result" in reply:
-                return reply["result"]
-            assert reply["error"]["code"] == BUSY, reply
-            time.sleep(reply["error"]["data"]["retry_after_ms"] / 10_000)
-        raise AssertionError("no answer in time")
-
-    def stored(self):
-        """The numbers of what is stored, in the store's order."""
-        return [int(e["message"]) for e in self.pipeline.logs(sources=[self.source])]
+from tests.end_to_end.sender import INVALID_PARAMS, OUT_OF_ORDER, Sender
 
 
 @pytest.fixture
 def sender(pipeline, source):
     """A sender to the pipeline that all share."""
     return Sender(pipeline, source)
-
-
-@pytest.fixture
-def own():
-    """A pipeline that a test may break."""
-    with running(gateway__durable_timeout_seconds=1) as pipeline:
-        yield pipeline
 
 
 def test_the_same_call_again_stores_nothing_twice(sender):
@@ -231,84 +163,3 @@ def test_too_many_bytes_name_the_limit():
     assert (error["code"], error["data"]["field"]) == (INVALID_PARAMS, "logs")
     assert "at most 16,777,216 bytes" in error["data"]["expected"]
     assert found["accepted"] == 30
-
-
-def test_a_killed_ingester_costs_and_doubles_nothing(own):
-    """Calls go on while it is killed and started, and each is repeated till the end."""
-    sender = Sender(own)
-    done = []
-
-    def send():
-        done.extend(sender.insist(number, 4) for number in range(1, 400, 4))
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    for _ in range(3):
-        reached = len(done)
-        while thread.is_alive() and len(done) < reached + 15:
-            time.sleep(0.01)
-        own.stop("ingester", signal.SIGKILL)
-        own.start("ingester")
-    thread.join()
-
-    assert len(done) == 100
-    assert sorted(sender.stored()) == list(range(1, 401))
-
-
-def test_a_retry_through_another_gateway_is_known(own):
-    """The first one is killed before its client has the answer."""
-    sender = Sender(own)
-    sender.result(1, 5)
-    body = {"jsonrpc": "2.0", "method": "log_batch", "id": 1}
-    body["params"] = sender.params(6, 5)
-    connection = http.client.HTTPConnection(own.host)
-    kind = {"Content-Type": "application/json"}
-    connection.request("POST", "/rpc", json.dumps(body), kind)
-    end = time.monotonic() + 20
-    while len(sender.stored()) < 10:
-        assert time.monotonic() < end
-    own.stop("gateway", signal.SIGKILL)
-    connection.close()
-    own.start("gateway")
-
-    assert sender.result(6, 5)["duplicate"]
-    assert sender.result(11, 1) == {
-        "accepted": 1,
-        "rejected": [],
-        "durable": 11,
-        "duplicate": False,
-    }
-    assert sorted(sender.stored()) == list(range(1, 12))
-
-
-def test_a_client_that_goes_away_may_come_again(own):
-    """Its call is on its way; the next one says what became of it."""
-    sender = Sender(own)
-    body = {"jsonrpc": "2.0", "method": "log_batch", "id": 1}
-    kind = {"Content-Type": "application/json"}
-    for number in range(1, 31, 3):
-        connection = http.client.HTTPConnection(own.host)
-        body["params"] = sender.params(number, 3)
-        connection.request("POST", "/rpc", json.dumps(body), kind)
-        connection.close()
-        assert sender.insist(number, 3)["durable"] == number + 2
-
-    assert sorted(sender.stored()) == list(range(1, 31))
-
-
-def test_without_an_ingester_it_says_busy(own):
-    """And that the same call is safe; it is stored once when the ingester is back."""
-    sender = Sender(own)
-    sender.result(1, 1)
-    own.stop("ingester")
-    for _ in range(2):
-        error = sender.error(2, 3)
-        assert error["code"] == BUSY
-        assert error["data"]["retry_after_ms"] > 0
-        assert "stores nothing twice" in error["data"]["stored"]
-        assert "away" in error["data"]["problem"]
-    own.start("ingester")
-
-    assert sender.insist(2, 3)["durable"] == 4
-    assert sorted(sender.stored()) == [1, 2, 3, 4]
-    assert own.result("health")["requests"]["numbered_late"] == 2
