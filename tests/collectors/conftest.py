@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from pipeline.collectors.collector import Collector
+from pipeline.collectors.tail import followed, streams, tailer
 from pipeline.entry import Entry
+from tests.collectors.following import Following
 from tests.running import RunningIngester
 
 
@@ -41,3 +44,18 @@ def logged(
         return ingester.entries(collector.source)
 
     return entries
+
+
+@pytest.fixture
+def follow(
+    ingester: RunningIngester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Following]:
+    """A file with a name of its own, and a pace that tests can wait for."""
+    monkeypatch.setattr(tailer, "SCAN_SECONDS", 0.05)
+    monkeypatch.setattr(tailer, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(tailer, "OPEN_SECONDS", 0.1)
+    monkeypatch.setattr(followed, "QUIET_SECONDS", 0.3)
+    monkeypatch.setattr(streams, "REST_SECONDS", 0.3)
+    following = Following(ingester, tmp_path / f"{tmp_path.name}.log")
+    yield following
+    following.stop()

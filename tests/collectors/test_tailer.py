@@ -1,122 +1,14 @@
-"""Files are followed whatever happens to them: every line once."""
+"""Files are followed while they grow: every line once."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import pytest
-
-from pipeline.collectors.link import Link
-from pipeline.collectors.tail import followed, streams, tailer
+from pipeline.collectors.tail import tailer
 from pipeline.collectors.tail.tailer import Tailer
-from pipeline.settings.model import Files
+from tests.collectors.following import SECONDS, Following
 from tests.running import RunningIngester
-
-SECONDS = 20.0
-
-
-@pytest.fixture(scope="module")
-def ingester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningIngester]:
-    """One for all tests: each has files of its own."""
-    running = RunningIngester(tmp_path_factory.mktemp("t"))
-    running.start()
-    yield running
-    running.stop()
-
-
-class Following:
-    """Tailers over one file, one after another; `lines` are what was stored."""
-
-    def __init__(self, ingester: RunningIngester, path: Path) -> None:
-        self.path = path
-        self.group = Files(paths=(str(path),))
-        self._ingester = ingester
-        self._tailer: Tailer | None = None
-        self._link: Link | None = None
-
-    def start(self, **options: object) -> None:
-        """Follow, with these settings beside the path."""
-        if options:
-            self.group = Files(**{"paths": (str(self.path),), **options})
-        self._link = Link((self._ingester.ingest, self._ingester.publish))
-        self._tailer = Tailer([self.group], self._link)
-
-    def stop(self) -> None:
-        """As a killed process does: without a word."""
-        if self._tailer is not None and self._link is not None:
-            self._tailer.close()
-            self._link.close()
-            self._tailer = None
-
-    def restart(self) -> None:
-        """Another process goes on."""
-        self.stop()
-        self.start()
-
-    @property
-    def tailer(self) -> Tailer:
-        """The one that runs."""
-        assert self._tailer is not None
-        return self._tailer
-
-    @property
-    def lines(self) -> list[str]:
-        """The texts of what is stored, in the order of each stream."""
-        return [entry.message for entry in self._ingester.entries(self.path.stem)]
-
-    def turn_until(self, condition: Callable[[], object]) -> None:
-        """Go on until it holds; raises AssertionError when it doesn't in time."""
-        end = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < end, list(self.tailer.status())
-            self.tailer.turn()
-
-    def turn_for(self, seconds: float) -> None:
-        """Go on for a while, so that what must not happen could."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.tailer.turn()
-
-    def expect(self, *lines: str) -> None:
-        """Each of these is stored, once, and nothing else."""
-        self.turn_until(lambda: len(self.lines) >= len(lines))
-        self.turn_for(0.3)
-        assert sorted(self.lines) == sorted(lines)
-
-    def append(self, text: str) -> None:
-        """Write to the file as a logger does."""
-        with self.path.open("a") as file:
-            file.write(text)
-
-
-@pytest.fixture
-def follow(
-    ingester: RunningIngester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Following]:
-    """A file with a name of its own, and a pace that tests can wait for."""
-    monkeypatch.setattr(tailer, "SCAN_SECONDS", 0.05)
-    monkeypatch.setattr(tailer, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(tailer, "OPEN_SECONDS", 0.1)
-    monkeypatch.setattr(followed, "QUIET_SECONDS", 0.3)
-    monkeypatch.setattr(streams, "REST_SECONDS", 0.3)
-    following = Following(ingester, tmp_path / f"{tmp_path.name}.log")
-    yield following
-    following.stop()
-
-
-def older(path: Path, number: int = 1) -> Path:
-    """The name that rotation gives."""
-    return path.with_name(f"{path.name}.{number}")
-
-
-def copy_and_truncate(path: Path) -> None:
-    """Rotation that leaves the file where it is."""
-    shutil.copyfile(path, older(path))
-    os.truncate(path, 0)
 
 
 def test_what_is_appended_is_stored(follow):
@@ -164,171 +56,6 @@ def test_a_trace_is_one_entry_at_any_pace(follow):
 
     trace = 'ERROR no\nTraceback (most recent call last):\n  File "x"\nValueError: no'
     follow.expect(trace, "next")
-
-
-@pytest.mark.parametrize("is_down", [False, True])
-def test_a_renamed_file_is_read_to_its_end(follow, is_down):
-    """Also what is written to it after that, and the new one from its beginning."""
-    follow.append("one\n")
-    follow.start()
-    follow.expect("one")
-    if is_down:
-        follow.stop()
-    with follow.path.open("a") as late:
-        late.write("two\n")
-        follow.path.rename(older(follow.path))
-        late.write("three\n")
-        late.flush()
-        follow.append("four\n")
-        if is_down:
-            follow.start()
-        follow.turn_for(0.1)
-        late.write("five\nlast")
-    follow.expect("one", "two", "three", "four", "five", "last")
-    follow.restart()
-
-    follow.expect("one", "two", "three", "four", "five", "last")
-
-
-def test_two_rotations_while_nobody_follows(follow):
-    """What came and went meanwhile is found by its name, and what was before is not."""
-    older(follow.path).write_text("history\n")
-    os.utime(older(follow.path), (1, 1))
-    follow.append("one\n")
-    follow.start()
-    follow.expect("one")
-    follow.stop()
-    older(follow.path).rename(older(follow.path, 3))
-    follow.append("two\n")
-    follow.path.rename(older(follow.path, 2))
-    time.sleep(0.02)  # so that the kernel's clock gives them another time
-    follow.append("three\n")
-    follow.path.rename(older(follow.path))
-    follow.append("four\n")
-    follow.start()
-
-    follow.expect("one", "two", "three", "four")
-
-
-@pytest.mark.parametrize("is_down", [False, True])
-@pytest.mark.parametrize("pattern", ["", "*"])
-def test_a_copied_and_emptied_file(follow, is_down, pattern):
-    """The copy is not sent again, but for what was not read before."""
-    follow.append("2026-11-22 10:00 one\n")
-    follow.start(paths=(str(follow.path) + pattern,), source=follow.path.stem)
-    follow.expect("2026-11-22 10:00 one")
-    if is_down:
-        follow.stop()
-    follow.append("two\n")
-    copy_and_truncate(follow.path)
-    follow.append("2026-11-23 10:00 three\n")
-    if is_down:
-        follow.start()
-    expected = ["2026-11-22 10:00 one", "two", "2026-11-23 10:00 three"]
-    follow.expect(*expected)
-    follow.restart()
-
-    follow.expect(*expected)
-
-
-def test_a_copy_alone_is_nothing_new(follow):
-    """The file it was made of goes on."""
-    follow.append("2026-11-22 10:00 one\n")
-    follow.start(paths=(str(follow.path) + "*",), source=follow.path.stem)
-    follow.expect("2026-11-22 10:00 one")
-    shutil.copyfile(follow.path, older(follow.path))
-    follow.turn_for(0.2)
-    follow.append("two\n")
-
-    follow.expect("2026-11-22 10:00 one", "two")
-
-
-def test_what_was_read_after_the_copy_is_not_read_again(follow):
-    """The copy is then shorter than what is stored."""
-    follow.append("2026-11-22 10:00 one\n")
-    follow.start(paths=(str(follow.path) + "*",), source=follow.path.stem)
-    follow.expect("2026-11-22 10:00 one")
-    copy = follow.path.read_bytes()
-    follow.append("two\n")
-    follow.expect("2026-11-22 10:00 one", "two")
-    older(follow.path).write_bytes(copy)
-    os.truncate(follow.path, 0)
-    follow.append("2026-11-23 10:00 three\n")
-
-    follow.expect("2026-11-22 10:00 one", "two", "2026-11-23 10:00 three")
-
-
-def test_a_line_that_was_emptied_half_written(follow):
-    """Without a copy it is all that there is of it."""
-    follow.append("one\nha")
-    follow.start()
-    follow.expect("one")
-    os.truncate(follow.path, 0)
-    follow.append("two\n")
-
-    follow.expect("one", "ha", "two")
-
-
-@pytest.mark.parametrize("is_down", [False, True])
-@pytest.mark.parametrize("text", ["x\n", "2\n" * 9, "one\n3\n", "one\n" + "3\n" * 9])
-def test_an_emptied_file_is_begun_anew(follow, is_down, text):
-    """Shorter or longer than it was, and with the same first line or another."""
-    follow.append("one\ntwo\n")
-    follow.start()
-    follow.expect("one", "two")
-    if is_down:
-        follow.stop()
-    with follow.path.open("w") as file:
-        file.write(text)
-    if is_down:
-        follow.start()
-
-    follow.expect("one", "two", *text.split())
-
-
-@pytest.mark.parametrize("is_down", [False, True])
-def test_a_file_that_another_took_the_place_of(follow, is_down):
-    """By renaming a longer one onto it."""
-    follow.append("one\n")
-    follow.start()
-    follow.expect("one")
-    if is_down:
-        follow.stop()
-    new = follow.path.with_suffix(".new")
-    new.write_text("one\ntwo\nthree\n")
-    new.replace(follow.path)
-    if is_down:
-        follow.start()
-
-    follow.expect("one", "one", "two", "three")
-
-
-def test_a_new_file_with_the_old_ones_inode(follow):
-    """File systems give it again at once; here the same one stands for another."""
-    follow.append("one\n")
-    follow.start()
-    follow.expect("one")
-    follow.stop()
-    inode = follow.path.stat().st_ino
-    follow.path.write_text("two\nthree\n")
-    assert follow.path.stat().st_ino == inode
-    follow.start()
-
-    follow.expect("one", "two", "three")
-
-
-def test_a_deleted_file_is_read_to_its_end(follow):
-    """As long as somebody has it open; its last line gets no end any more."""
-    follow.append("one\n")
-    follow.start()
-    follow.expect("one")
-    with follow.path.open("a") as file:
-        follow.path.unlink()
-        follow.turn_for(0.1)
-        file.write("two\nlast")
-
-    follow.expect("one", "two", "last")
-    follow.turn_until(lambda: not follow.tailer.files)
 
 
 def test_a_line_beyond_the_limit(follow, ingester):
@@ -447,13 +174,23 @@ def _fail(*_: object) -> bytes:
     raise OSError(5, "Input/output error")
 
 
-def test_a_rotation_before_the_first_look(follow):
-    """The file came and went between two looks of a process that was there before."""
-    follow.start()
-    follow.turn_for(0.1)
-    older(follow.path).write_text("one\n")
-    older(follow.path, 2).write_text("history\n")
-    os.utime(older(follow.path, 2), (1, 1))
-    follow.append("two\n")
+def test_few_files_are_open_at_once(follow, monkeypatch):
+    """Those that were quiet longest are closed, and opened when they change."""
+    monkeypatch.setattr(tailer, "OPEN_MAX", 3)
+    folder = follow.path.parent / "many"
+    folder.mkdir()
+    paths = [folder / f"{number}.log" for number in range(9)]
+    for path in paths:
+        path.write_text(f"{path.stem}\n")
+    follow.start(paths=(f"{folder}/*.log",), source=follow.path.stem)
+    follow.expect(*(path.stem for path in paths))
+    follow.turn_until(lambda: len(_open_files(follow.tailer)) == 3)
+    for path in paths:
+        with path.open("a") as file:
+            file.write("more\n")
 
-    follow.expect("one", "two")
+    follow.expect(*(path.stem for path in paths), *["more"] * 9)
+
+
+def _open_files(running: Tailer) -> list[str]:
+    return [f.path for f in running.files.values() if f.file is not None]

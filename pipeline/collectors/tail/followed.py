@@ -124,9 +124,10 @@ class Followed:
     def is_caught_up(self) -> bool:
         """Whether all of it was read, and is durable."""
         feed = self.feed
-        if feed is None or self.is_due or not feed.is_done:
-            return False
-        return not feed.cutter.is_within_line
+        if feed is None:
+            return self.stage is Stage.NEW and self.size == 0
+        is_sent = feed.is_done and not feed.cutter.is_within_line
+        return self.stage is Stage.READING and is_sent and not self.is_due
 
     @property
     def behind(self) -> int:

@@ -22,8 +22,11 @@ FILES_MAX: Final = 4096
 OLDER_MAX: Final = 64
 """Rotated files that are looked at for each name."""
 
-_ROTATED: Final = re.compile(r"[._~-]?(?:\d|old|bak|prev|orig|save)", re.IGNORECASE)
-"""How the rest of a rotated file's name begins: .1, -20261122, .old."""
+_ROTATED: Final = re.compile(
+    r"[._~-]?(?:[\dTZ:._+-]*\d[\dTZ:._+-]*|old|bak|prev|orig|save)", re.IGNORECASE
+)
+"""What rotation puts behind a name: .1, -20261122, .2026-11-22T10:00, .old. Anything
+else is another kind of file: a lock, an editor's, one that was compressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Found:
     def is_rotated(self) -> bool:
         """Whether its name is a followed one's with more, as rotation names files."""
         rest = self.path[len(self.primary) :]
-        return bool(rest) and _ROTATED.match(rest) is not None
+        return bool(rest) and _ROTATED.fullmatch(rest) is not None
 
 
 @dataclass(slots=True)

@@ -64,6 +64,12 @@ class Streams:
             return True
         return producer in self._owners
 
+    def is_over(self, feed: Feed | None) -> bool:
+        """Whether nothing of what a file has left behind is on its way any more."""
+        if feed is None or feed.window.is_empty:
+            return True
+        return self._sending.feeds.get(feed.window.producer) is not feed
+
     def drop(self, producer: bytes) -> Followed | None:
         """Forget what is held of it; the file that fed it, to be asked for anew."""
         self._sending.remove(self._sending.feeds[producer])

@@ -134,6 +134,10 @@ class Tailer:
         seen = {file.inode for file in found.files}
         for inode in self.files.keys() - seen:
             self._miss(self.files[inode], moment)
+        if not self._has_scanned:
+            for group in self._groups:
+                if not any(file.group is group for file in found.files):
+                    say(f"collector: no file matches {', '.join(group.paths)} yet")
         self._has_scanned = True
         if found.beyond != self.beyond:
             self.beyond = found.beyond
@@ -158,7 +162,7 @@ class Tailer:
     def _is_open_again(self, followed: Followed) -> bool:
         """Whether what was decided about a file may be otherwise by now."""
         if followed.stage is Stage.FAILED:
-            return followed.after is None or followed.after.window.is_empty
+            return self._streams.is_over(followed.after)
         if followed.stage is Stage.COPY and not self._streams.is_busy(followed.copied):
             return True
         is_closed = followed.stage in (Stage.CLOSED, Stage.IGNORED, Stage.COPY)
@@ -283,7 +287,7 @@ class Tailer:
         if len(opened) > OPEN_MAX:
             opened.sort(key=lambda followed: followed.changed_at)
             for followed in opened[: len(opened) - OPEN_MAX]:
-                if followed.stage is Stage.READING and followed.is_caught_up:
+                if followed.is_caught_up:
                     self._streams.retire(followed)
 
     def _advance(self, followed: Followed, moment: float) -> None:
@@ -296,7 +300,7 @@ class Tailer:
             elif is_over:
                 self._retire(followed)
         elif followed.stage is Stage.EMPTYING:
-            if followed.after is None or followed.after.window.is_empty:
+            if self._streams.is_over(followed.after):
                 followed.after = None
                 self._identify(followed, moment)
         elif followed.stage is Stage.READING and not followed.is_due:
