@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.collectors.lines import LINE_BYTES
 from pipeline.collectors.multiline import BYTES_MAX, LINES_MAX
+from pipeline.collectors.tail import cutter
 from pipeline.collectors.tail.cutter import Cutter, Piece
+from pipeline.collectors.tail.followed import CHUNK_BYTES, QUIET_SECONDS
+from pipeline.collectors.tail.identity import FINGERPRINT_BYTES
+from pipeline.collectors.tail.scan import FILES_MAX, OLDER_MAX
+from pipeline.collectors.tail.tailer import MEMORY_BYTES, OPEN_MAX
 
 PYTHON = b"""\
 2026-11-22 10:00:00 ERROR request failed
@@ -232,3 +239,19 @@ def test_reading_may_begin_anew_where_it_is_settled(lines, sizes):
     rest = again.feed(data[cutter.settled :]) + again.finish()
 
     assert [p.line.raw for p in given_out + rest] == texts(data)
+
+
+def test_the_page_states_the_bounds():
+    """TAIL.md has the numbers of the code."""
+    page = Path(cutter.__file__).with_name("TAIL.md").read_text()
+    bounds = [
+        f"at most {LINES_MAX:,} lines and {BYTES_MAX >> 10} KiB",
+        f"at most {FINGERPRINT_BYTES} bytes",
+        f"{OPEN_MAX} files open, {FILES_MAX:,} followed",
+        f"{OLDER_MAX} older selves",
+        f"{MEMORY_BYTES >> 20} MiB of batches",
+        f"{CHUNK_BYTES >> 10} KiB of a file",
+        f"{QUIET_SECONDS:g} s without a change",
+    ]
+
+    assert [bound for bound in bounds if bound not in page] == []
