@@ -58,7 +58,7 @@ class Backlog:
             following = self.window.last + 1
             records = self.spool.read(following, self._limits.batch_rows, size)
             if not records:
-                self.window.skip(last + 1)
+                self.skip(last + 1)
             for record in records:
                 self._read(record)
 
@@ -89,9 +89,9 @@ class Backlog:
             # A batch is sent whole by whoever sends it, so that what the ingester has
             # taken never ends inside of one.  If it does, the rest is given up: rows of
             # another kind must not get these numbers.
-            self.window.skip(record.sequence + record.span)
+            self.skip(record.sequence + record.span)
             return
-        self.window.skip(record.sequence)
+        self.skip(record.sequence)
         self.hold(Encoded(record.payload, record.count, record.span), self.flush)
 
     def _read_rows(self, number: int, rows: list[Row]) -> None:
@@ -100,12 +100,16 @@ class Backlog:
         number += known
         if not rows:
             return
-        self.window.skip(number)
+        self.skip(number)
         cut = self.cut_at + 1 - number
         parts = [rows[:cut], rows[cut:]] if 0 < cut < len(rows) else [rows]
         for part in parts:
             for encoded in self._encoder.encode(part):
                 self.hold(encoded, self.flush)
+
+    def skip(self, number: int) -> None:
+        """Go on with this number: the spool does not have those before it."""
+        self.window.skip(number)
 
     def hold(self, encoded: Encoded, flush: bool) -> int:
         """Give the window a batch; its first number."""

@@ -22,8 +22,9 @@ from typing import Protocol
 from pipeline import clock
 from pipeline.batch.encode import Row
 from pipeline.collectors.accumulator import Ready
+from pipeline.collectors.numbering import is_disk_full
 from pipeline.collectors.outbox import CLOSED, FULL, SPOOL, Limits, Outbox
-from pipeline.collectors.session import Session, is_disk_full
+from pipeline.collectors.session import Session
 from pipeline.errors import DeliveryError, EntryError
 
 Attempt = Callable[[Row], bool | None]

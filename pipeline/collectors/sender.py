@@ -174,17 +174,16 @@ class Sender:
 
     def _acknowledge(self, reply: Acknowledgement, link: Link, now: int) -> None:
         session, box = self.session, self._box
-        if session.window.is_forged(reply):
-            link.leave(session.producer)
-            session.renew(now)
-            link.follow(session.producer)
-            self.report("another sender has used this producer's id")
-            return
         box.connected |= reply.kind == Reply.HELLO
-        producer = session.producer
+        producer, forged = session.producer, session.window.is_forged(reply)
         for first, rows, call in session.acknowledge(reply, now):
             with self._guarded("on_durable"):
                 call(producer, first, rows)
+        if forged:
+            session.renew(session.window.durable, now)
+            link.leave(producer)
+            link.follow(session.producer)
+            self.report(f"somebody else has sent as {producer.hex()}, this one's id")
 
     @contextmanager
     def _guarded(self, name: str) -> Iterator[None]:

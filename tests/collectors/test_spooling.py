@@ -200,6 +200,25 @@ def test_refused_entries_keep_their_numbers(
     assert stored(away) == list(range(5))
 
 
+def test_refused_entries_keep_their_numbers_when_others_send_them(
+    away: RunningIngester, make: Make
+) -> None:
+    """Those behind them are not taken for others."""
+    first = make(spool="always")
+    for number in range(500):
+        first.log("INFO", "good", {"n": number})
+        first.log("INFO", "odd", {"x": Odd()})
+    assert not first.close(0.1)
+    assert first.stats()["rejected"] == {"entry": 500}
+
+    away.start()
+    second = make()
+    numbered(second, 500, 501)
+    assert second.flush(20)
+    wait_until(lambda: second.stats()["adopted_rows"] == 1000)
+    assert Counter(stored(away)) == Counter(range(501))
+
+
 class Odd:
     """Has no text."""
 
