@@ -55,7 +55,7 @@ def run(arguments: Namespace) -> int:
     if ledger.balanced:
         return 0
     count = sum(each.unbalanced for each in ledger.totals.values())
-    of = sum(each.producers for each in ledger.totals.values())
+    of = sum(each.producers + each.forgotten for each in ledger.totals.values())
     text = f"pipeline ledger: {count:,} of {of:,} producers do not balance"
     print(text, file=sys.stderr)
     return UNBALANCED
@@ -67,7 +67,7 @@ def lines(ledger: Ledger) -> list[str]:
     rows += [
         _sums(kind, totals)
         for kind, totals in ledger.totals.items()
-        if totals.producers
+        if totals.producers or totals.forgotten
     ]
     found = _aligned(rows)
     for place, account in enumerate(ledger.producers, 1):
@@ -94,7 +94,9 @@ def _row(account: Account) -> tuple[str, ...]:
 
 
 def _sums(kind: str, totals: Totals) -> tuple[str, ...]:
-    return ("all", kind, f"{totals.producers:,} producers", *_counts(totals), "", "")
+    count = totals.producers + totals.forgotten
+    forgotten = f"{totals.forgotten:,} forgotten" if totals.forgotten else ""
+    return ("all", kind, f"{count:,} producers", *_counts(totals), "", forgotten)
 
 
 def _counts(of: Account | Totals) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pipeline.errors import StoreError
 from pipeline.gateway.pool import Pool
 from pipeline.store.database import DatabaseError, open_reader_async, size_on_disk
 from pipeline.store.producers import (
+    FORGOTTEN_QUERY,
     TOTALS_QUERY,
     Question,
     Totals,
@@ -22,6 +23,8 @@ from pipeline.store.producers import (
 
 STALE_SECONDS: Final = 3.0
 """The ingester says once a second how it is: three times nothing means it is away."""
+
+_ALL: Final = Question(0)
 
 Status = Literal["ok", "degraded", "down"]
 
@@ -172,8 +175,9 @@ async def store_health(path: Path) -> StoreHealth:
         row = await cursor.fetchone()
         if row is not None:
             health.blocks, health.entries = row
-        sums = await connection.execute_fetchall(TOTALS_QUERY, values_of(Question(0)))
-        health.ledger = _ledger_health(totals_of(sums))
+        sums = await connection.execute_fetchall(TOTALS_QUERY, values_of(_ALL))
+        forgotten = await connection.execute_fetchall(FORGOTTEN_QUERY)
+        health.ledger = _ledger_health(totals_of(sums, _ALL, forgotten))
     except DatabaseError as error:
         health.error = str(error)
     finally:

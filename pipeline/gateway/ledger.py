@@ -10,6 +10,7 @@ from pipeline.errors import StoreError
 from pipeline.gateway.errors import busy
 from pipeline.store.database import DatabaseError, open_reader_async
 from pipeline.store.producers import (
+    FORGOTTEN_QUERY,
     PAGE_QUERY,
     TOTALS_QUERY,
     VERSION_QUERY,
@@ -17,6 +18,7 @@ from pipeline.store.producers import (
     Question,
     check_version,
     ledger_of,
+    totals_of,
     values_of,
 )
 
@@ -57,9 +59,11 @@ class LedgerReader:
                 ((version,),) = await connection.execute_fetchall(VERSION_QUERY)
                 check_version(self._path, version)
                 rows = await connection.execute_fetchall(PAGE_QUERY, values)
-                totals = await connection.execute_fetchall(TOTALS_QUERY, values)
+                sums = await connection.execute_fetchall(TOTALS_QUERY, values)
+                forgotten = await connection.execute_fetchall(FORGOTTEN_QUERY)
             except DatabaseError as error:
                 raise StoreError(f"{self._path} can't be read: {error}") from None
             finally:
                 await connection.close()
+        totals = totals_of(sums, question, forgotten)
         return ledger_of(list(rows), totals, question.limit)

@@ -7,12 +7,14 @@ the left side comes from its numbers and the right side was counted.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgpack
 
@@ -51,6 +53,8 @@ TOTALS_QUERY: Final = (
     " GROUP BY kind"
 )
 
+FORGOTTEN_QUERY: Final = "SELECT value FROM meta WHERE key = 'forgotten'"
+
 _CURSOR: Final = re.compile(r"(-?\d{1,19})\.([0-9a-f]{2,64})")
 
 
@@ -82,7 +86,7 @@ class Account:
 
 @dataclass(slots=True)
 class Totals:
-    """All producers of one kind."""
+    """All producers of one kind, those that are forgotten included."""
 
     producers: int = 0
     produced: int = 0
@@ -94,6 +98,12 @@ class Totals:
     position: int = 0
     lost_bytes: int = 0
     unbalanced: int = 0
+    forgotten: int = 0
+    """Producers in these sums that have no account any more."""
+
+    def __add__(self, other: Totals) -> Totals:
+        pairs = zip(asdict(self).values(), asdict(other).values(), strict=True)
+        return Totals(*(mine + theirs for mine, theirs in pairs))
 
 
 class Question(NamedTuple):
@@ -130,9 +140,10 @@ def read_ledger(path: Path, question: Question) -> Ledger:
             values = values_of(question)
             rows = connection.execute(PAGE_QUERY, values).fetchall()
             totals = connection.execute(TOTALS_QUERY, values).fetchall()
+            forgotten = connection.execute(FORGOTTEN_QUERY).fetchall()
     except DatabaseError as error:
         raise StoreError(f"{path} can't be read: {error}") from None
-    return ledger_of(rows, totals, question.limit)
+    return ledger_of(rows, totals_of(totals, question, forgotten), question.limit)
 
 
 def check_version(path: Path, version: int) -> None:
@@ -155,16 +166,20 @@ def values_of(question: Question) -> dict[str, object]:
 
 
 def ledger_of(
-    rows: Sequence[Sequence[Any]], totals: Iterable[Sequence[Any]], limit: int
+    rows: Sequence[Sequence[Any]], totals: dict[str, Totals], limit: int
 ) -> Ledger:
-    """The ledger from the rows of both statements."""
+    """The ledger from the rows of a page, and the totals."""
     page = rows[:limit]
     more = f"{page[-1][11]}.{page[-1][0].hex()}" if len(rows) > limit else None
-    return Ledger([_account(row) for row in page], totals_of(totals), more)
+    return Ledger([_account(row) for row in page], totals, more)
 
 
-def totals_of(rows: Iterable[Sequence[Any]]) -> dict[str, Totals]:
-    """Totals by kind, from the rows of their statement."""
+def totals_of(
+    rows: Iterable[Sequence[Any]],
+    question: Question,
+    forgotten: Iterable[Sequence[Any]],
+) -> dict[str, Totals]:
+    """Totals by kind, from the rows of their statements."""
     found = {kind: Totals() for kind in KINDS}
     for kind, producers, unbalanced, *halves in rows:
         pairs = zip(halves[::2], halves[1::2], strict=True)
@@ -183,6 +198,45 @@ def totals_of(rows: Iterable[Sequence[Any]]) -> dict[str, Totals]:
             lost if is_file else 0,
             unbalanced,
         )
+    if question.producer is None:
+        for kind, totals in _parse_forgotten(forgotten).items():
+            if question.kind in (None, kind):
+                found[kind] += totals
+    return found
+
+
+def forget(value: Iterable[Sequence[Any]], rows: Iterable[Sequence[Any]]) -> str:
+    """What the sums of forgotten producers become by these rows of a page's."""
+    found = _parse_forgotten(value)
+    for row in rows:
+        account = _account(row)
+        found[account.kind] += Totals(
+            0,
+            account.produced,
+            account.stored,
+            account.rejected,
+            account.lost,
+            account.dropped,
+            account.duplicates,
+            account.position or 0,
+            account.lost_bytes or 0,
+            int(account.balanced is False),
+            1,
+        )
+    text = json.dumps({kind: asdict(totals) for kind, totals in found.items()})
+    return f"{crc32(text.encode()):08x} {text}"
+
+
+def _parse_forgotten(value: Iterable[Sequence[Any]]) -> dict[str, Totals]:
+    """The sums; what does not match its checksum is a producer out of balance."""
+    found = {kind: Totals() for kind in KINDS}
+    for (written,) in value:
+        checksum, _, text = str(written).partition(" ")
+        if checksum != f"{crc32(text.encode()):08x}":
+            found["session"].unbalanced = 1
+            continue
+        for kind, sums in json.loads(text).items():
+            found[kind] = Totals(**sums)
     return found
 
 

@@ -78,5 +78,8 @@ APPLICATION: Final = 0x524C5000
 """`application_id` is this plus the version, from version 3 on, so that one flipped bit
 does not look like a newer program's database."""
 
+FORGOTTEN: Final = "forgotten"
+"""Key of `meta`: sums of the producers that have no row any more."""
+
 REMOVED: Final = "removed"
 """Key of `meta`: how many of the blocks' numbers so far have no row any more."""

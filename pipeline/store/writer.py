@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -25,8 +25,16 @@ from pipeline.store.database import (
     open_writer,
     size_on_disk,
 )
+from pipeline.store.producers import (
+    FORGOTTEN_QUERY,
+    PAGE_QUERY,
+    Question,
+    forget,
+    values_of,
+)
 from pipeline.store.rows import sealed_row
 from pipeline.store.salvage import Say, heal, suspect
+from pipeline.store.schema import FORGOTTEN
 
 DEAD_LETTERS_MAX: Final = 10_000
 """Rows kept: the counters go on, and 40 MB of copies tell what went wrong."""
@@ -111,9 +119,7 @@ class Writer:
             for number, block in enumerate(blocks, self.last_block + 1):
                 self._insert_block(number, block, now)
             # Before the marks: who was forgotten may have come back since.
-            self._connection.executemany(
-                "DELETE FROM producers WHERE id = ?", ((key,) for key in forgotten)
-            )
+            self._forget(forgotten)
             self._insert_marks(marks, self.last_block + len(blocks))
             self._insert_letters(letters)
             self._connection.execute("COMMIT")
@@ -166,6 +172,21 @@ class Writer:
                 block.data,
             ),
         )
+
+    def _forget(self, producers: Iterable[bytes]) -> None:
+        """Delete their rows; the sums stay, so that no loss goes unseen."""
+        rows: list[Any] = []
+        for key in producers:
+            rows += self._connection.execute(PAGE_QUERY, values_of(Question(1, key)))
+        if rows:
+            value = self._connection.execute(FORGOTTEN_QUERY).fetchall()
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                (FORGOTTEN, forget(value, rows)),
+            )
+            self._connection.executemany(
+                "DELETE FROM producers WHERE id = ?", ((row[0],) for row in rows)
+            )
 
     def _insert_marks(self, marks: Iterable[Stream], block: int) -> None:
         self._connection.executemany(

@@ -114,6 +114,19 @@ def test_a_source_can_not_command_the_terminal(ledger):
     assert len(lines) == 3
 
 
+def test_forgotten_producers_are_in_the_sums(ledger, tmp_path):
+    """Which say of how many that is."""
+    ledger([stream(1), stream(2)])
+    writer = Writer(tmp_path / "logs.db")
+    writer.commit([], [], [], [stream(1).producer], now=1)
+    writer.close()
+    _, lines, _ = ledger([])
+
+    assert len(lines) == 3
+    assert lines[2].split()[:5] == ["all", "session", "2", "producers", "24,691,362"]
+    assert lines[2].endswith("1 forgotten")
+
+
 def test_what_is_no_producer_is_told(ledger, capsys):
     """Exit code 2, as for other wrong options."""
     with pytest.raises(SystemExit) as caught:

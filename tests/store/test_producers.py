@@ -158,6 +158,48 @@ def test_sums_beyond_64_bits_are_exact(path: Path) -> None:
     assert (totals.dropped, totals.produced) == (5 * most, 5 * most + 50)
 
 
+def test_forgotten_producers_stay_in_the_totals(path: Path) -> None:
+    """Of their kind; one that comes back begins a new account."""
+    file = session(3, kind="file", accepted=4096, lost=64)
+    written(path, session(1), session(2, lost=0), file, session(4))
+    before = read_ledger(path, ALL).totals
+    writer = Writer(path)
+    keys = [producer(number) for number in (1, 2, 9)]
+    writer.commit([], [Stream(producer(2), 1, 1, 1)], [], keys, now=1)
+    writer.commit([], [], [], [producer(3)], now=1)
+    writer.close()
+
+    ledger = read_ledger(path, ALL)
+    assert len(ledger.producers) == 2
+    assert ledger.totals == {
+        "session": before["session"] + Totals(-1, 1, 1, forgotten=2),
+        "file": before["file"] + Totals(-1, forgotten=1),
+        "plain": Totals(),
+    }
+    assert not ledger.balanced
+    assert read_ledger(path, Question(9, kind="plain")).totals["session"] == Totals()
+    one = read_ledger(path, Question(9, producer=producer(4)))
+    assert one.totals["session"].forgotten == 0
+
+
+def test_damaged_sums_are_noticed(path: Path) -> None:
+    """And stay so, whatever is added."""
+    written(path, session(1), session(2))
+    for key in (producer(1), producer(2)):
+        writer = Writer(path)
+        writer.commit([], [], [], [key], now=1)
+        writer.close()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(
+                "UPDATE meta SET value = replace(value, '12', '13') WHERE ? = 1",
+                (key[-1],),
+            )
+
+    ledger = read_ledger(path, ALL)
+    assert not ledger.balanced
+    assert ledger.totals["session"].forgotten == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

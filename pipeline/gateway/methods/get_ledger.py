@@ -90,6 +90,9 @@ class KindTotals(Struct):
     position: Count
     lost_bytes: Count
     unbalanced: Count
+    forgotten: Annotated[
+        int, Meta(ge=0, description="Producers in these sums that are not listed.")
+    ]
 
 
 class LedgerTotals(Struct):
