@@ -38,6 +38,8 @@ LARGE_BLOCKS = ("--rate", "8000", "--corpus")
 MEGABYTES = 48
 REFUSED = "can't be written"
 SETTLED_SECONDS = 0.5
+LATER = 20_000
+"""Entries that are several commits."""
 
 
 def full_disk(folder: Path, *, long: bool) -> Figures:
@@ -105,8 +107,8 @@ FAILURES = (
 )
 
 LIES = (
-    Failure("a page that was not written", "pwrite64:retval=16384:when=20..300+41"),
-    Failure("a page of which a part was", "pwrite64:retval=4096:when=20..300+41"),
+    Failure("a page that was not written", "pwrite64:retval=16384:when=20..110+41"),
+    Failure("a page of which a part was", "pwrite64:retval=4096:when=20..110+41"),
 )
 
 
@@ -225,7 +227,8 @@ def _lie(folder: Path, failure: Failure, corpus: Path) -> Lie:
     site, ingester = tampered.site, tampered.ingester
     with tampered.running():
         tampered.wait(3)
-        time.sleep(SETTLED_SECONDS)  # later commits prove that it was not the last one
+        # later commits prove that this was not the end, where a kill may break one
+        site.wait_for_entries(site.progress + LATER)
         tampered.finish()
         ingester.kill()
         ingester.start()
