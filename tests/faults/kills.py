@@ -12,9 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.oracle import Verdict
-from tests.faults.processes import Ingester, Process, finish
+from tests.faults.processes import (
+    Ingester,
+    Process,
+    Producer,
+    finish,
+    started,
+    wait_for,
+)
 from tests.faults.report import Figures
-from tests.faults.site import PRODUCERS, Site, Size, folder_of
+from tests.faults.site import PRODUCERS, PROGRESS_SECONDS, Site, Size, folder_of
 
 RATE = 100_000
 """Entries a second that the producers share, where they don't log flat out."""
@@ -22,7 +29,11 @@ RATE = 100_000
 SPEEDS = {"paced": ("--rate", str(RATE / PRODUCERS)), "flat": ()}
 """Options of the producers."""
 
+QUICK_RATE = 20_000
+"""Of each service, where what piles up in spools takes time to be sent."""
+
 SETTLED_SECONDS = 0.5
+HEIR = ("--spool", "overflow", "--rate", "100")
 
 
 def ingester_kills(folder: Path, *, long: bool) -> Figures:
@@ -89,8 +100,8 @@ def _sum(verdicts: list[Verdict]) -> Verdict:
 
 def collector_kills(folder: Path, *, long: bool) -> Figures:
     """A service that logs is killed; now and then the ingester as well, later."""
-    size = Size(30, 6_000_000) if long else Size(3, 150_000)
-    site = _spooled(folder)
+    size = Size(30, 6_000_000) if long else Size(3, 60_000)
+    site = _spooled(folder, long=long)
 
     def strike(number: int) -> None:
         _kill_and_restart(site.producers[number % PRODUCERS])
@@ -102,8 +113,8 @@ def collector_kills(folder: Path, *, long: bool) -> Figures:
 
 def kills_of_both(folder: Path, *, long: bool) -> Figures:
     """Services and ingester die at the same moment; services come back first."""
-    size = Size(20, 4_000_000) if long else Size(2, 100_000)
-    site = _spooled(folder)
+    size = Size(20, 4_000_000) if long else Size(1, 20_000)
+    site = _spooled(folder, long=long)
 
     def strike(_: int) -> None:
         for process in (*site.producers, site.ingester):
@@ -114,10 +125,10 @@ def kills_of_both(folder: Path, *, long: bool) -> Figures:
     return _with_spool("both kill -9", site, size, strike)
 
 
-def _spooled(folder: Path) -> Site:
-    """Services that write each entry to a spool, which they have in common."""
-    options = ("--spool", "always", "--spool-dir", str(folder / "spool"))
-    return Site(Ingester(folder), *options)
+def _spooled(folder: Path, *, long: bool) -> Site:
+    """Services that write each entry to a spool; its folder they have in common."""
+    rate = () if long else ("--rate", str(QUICK_RATE))
+    return Site(Ingester(folder), "--spool", "always", *rate)
 
 
 def _kill_and_restart(process: Process) -> None:
@@ -131,8 +142,25 @@ def _with_spool(
     with site.running():
         site.spread(size, strike)
         finish(site.producers)
+        _inherit(site)
         assert site.ingester.stop() == 0
     return site.verdict().figures(name, size.blows)
+
+
+def _inherit(site: Site) -> None:
+    """One more life, until all that the dead have left on disk is stored.
+
+    It has no spool of its own while the ingester keeps pace.
+    """
+    heir = Producer(site.ingester, "p0", *HEIR)
+    spools = site.ingester.folder / "spool"
+    with started(heir):
+        wait_for(
+            "the dead's spools are sent",
+            lambda: not list(spools.rglob("*.spool")),
+            PROGRESS_SECONDS,
+        )
+        finish([heir])
 
 
 FAULTS = {

@@ -29,7 +29,8 @@ BOUND_MB = 16
 SLACK_MB = 20
 AWAY_SECONDS = 600.0
 AWAY_SHORTLY = 5.0
-"""Memory and spool are full within it, flat out."""
+SHORT_SPOOL_MB = 24
+"""Both are full within it, flat out."""
 
 
 def flooded_ingester(folder: Path, *, long: bool) -> Figures:
@@ -60,8 +61,11 @@ def collector_alone(folder: Path, *, long: bool) -> Figures:
     corpus = folder / "corpus"
     write_corpus(corpus)
     ingester = Ingester(folder)
-    options = ("--memory-bytes", str(BOUND_MB * MB), "--policy", "")
-    producer = Producer(ingester, "p0", "--corpus", str(corpus), *options)
+    options = ["--corpus", str(corpus), "--memory-bytes", str(BOUND_MB * MB)]
+    options += ["--policy", ""]  # the collector's own
+    if not long:
+        options += ["--spool-bytes", str(SHORT_SPOOL_MB * MB)]
+    producer = Producer(ingester, "p0", *options)
     with started(producer):
         time.sleep(AWAY_SECONDS if long else AWAY_SHORTLY)
         with started(ingester):

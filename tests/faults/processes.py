@@ -193,6 +193,7 @@ class Producer(Process):
         self.oracle = Oracle(ingester.folder / source)
         words = [sys.executable, "-m", "tests.faults.producer", str(self.oracle.path)]
         words += ["--endpoint", ingester.ingest, "--publish", ingester.publish]
+        words += ["--spool-dir", str(ingester.folder / "spool")]
         super().__init__(
             [*words, *options], ingester.folder / f"{source}.log", "^producing"
         )

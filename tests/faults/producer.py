@@ -123,6 +123,7 @@ def through_collector(arguments: argparse.Namespace, oracle: Oracle) -> dict[str
         "memory_bytes": arguments.memory_bytes,
         "spool": arguments.spool,
         "spool_dir": arguments.spool_dir,
+        "spool_bytes": arguments.spool_bytes,
     }
     collector = Collector(
         arguments.endpoint,
@@ -199,6 +200,7 @@ def main() -> None:
     parser.add_argument("--memory-bytes", type=int)
     parser.add_argument("--spool", choices=("off", "overflow", "always"))
     parser.add_argument("--spool-dir")
+    parser.add_argument("--spool-bytes", type=int)
     parser.add_argument("--flush-seconds", type=float, default=FLUSH_SECONDS)
     arguments = parser.parse_args()
     oracle = Oracle(arguments.oracle)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
-import pytest
-
-from pipeline import Collector
-from tests.faults.kills import ingester_kills, ingester_kills_control
-
-has_spool = pytest.mark.skipif(
-    "spool" not in inspect.signature(Collector).parameters, reason="no spool"
+from tests.faults.kills import (
+    collector_kills,
+    ingester_kills,
+    ingester_kills_control,
+    kills_of_both,
 )
 
 
@@ -29,3 +25,19 @@ def test_the_same_blows_do_harm(tmp_path):
 
     assert found.lost > 0, found
     assert (found.doubled, found.unknown) == (0, 0)
+
+
+def test_a_killed_service_costs_nothing_that_it_was_told_is_accepted(tmp_path):
+    """With a spool for every entry: its next life sends what this one could not."""
+    found = collector_kills(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.runs == 3
+
+
+def test_services_and_ingester_may_die_together(tmp_path):
+    """At the same moment."""
+    found = kills_of_both(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.entries >= 20_000
