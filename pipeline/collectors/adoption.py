@@ -19,6 +19,9 @@ from pipeline.errors import DeliveryError
 from pipeline.wire.frame import Acknowledgement, Reply
 
 SEARCH_SECONDS: Final = 60.0
+HELLO_SECONDS: Final = 2.0
+"""A HELLO that has not come by then is asked for again."""
+
 MEMORY_SHARE: Final = 8
 """One in so many bytes of a collector's memory is for what it adopts."""
 
@@ -35,7 +38,7 @@ class Adoption:
         self._encoder = encoder
         self._report = report
         self._found: Iterator[Spool] | None = None
-        self._search_at = 0.0
+        self._search_at = self._hello_by = 0.0
         self._spool: Spool | None = None
         self._backlog: Backlog | None = None
         self._start = self._end = 0
@@ -58,7 +61,12 @@ class Adoption:
     def begin(self, link: Link, now: float) -> None:
         """Look for the next spool, when there is none and it is time."""
         folder = self._limits.folder
-        if self._spool is not None or folder is None or self._limits.mode == "off":
+        if folder is None or self._limits.mode == "off":
+            return
+        if self._spool is not None:
+            if self._backlog is None and now >= self._hello_by:
+                link.leave(self._spool.producer)
+                self._ask(self._spool, link, now)
             return
         if self._found is None:
             if now < self._search_at:
@@ -70,7 +78,7 @@ class Adoption:
             self._search_at = now + SEARCH_SECONDS
             return
         self._end = self._spool.last
-        link.follow(self._spool.producer)
+        self._ask(self._spool, link, now)
 
     def acknowledge(self, reply: Acknowledgement, link: Link, now: int) -> None:
         """Take in what the ingester says of the adopted producer."""
@@ -117,6 +125,11 @@ class Adoption:
         if self._spool is not None:
             self._end_spool(link, remove=False)
         self._found = None
+
+    def _ask(self, spool: Spool, link: Link, now: float) -> None:
+        """Ask for a HELLO, before which nothing can be sent."""
+        link.follow(spool.producer)
+        self._hello_by = now + HELLO_SECONDS
 
     def _cut_anew(self, spool: Spool, reply: Acknowledgement, now: int) -> Backlog:
         budget = self._limits.window_bytes // MEMORY_SHARE

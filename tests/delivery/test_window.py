@@ -275,6 +275,27 @@ def test_a_batch_may_cover_more_numbers_than_rows() -> None:
     assert window.last == 150
 
 
+def test_numbers_are_left_out_only_behind_what_is_durable() -> None:
+    """Before that the batch behind the hole would be a gap."""
+    made = window(3)
+    made.skip(10)
+    made.add(b"x", 2, 0)
+    assert sequences(made) == [1]
+
+    made.acknowledge(reply(3), 1)
+
+    assert [(h.sequence, h.base) for h in sent(made)] == [(10, 10)]
+
+
+def test_a_small_window_asks_for_a_commit_when_it_is_full() -> None:
+    """It may have less memory than the ingester waits for."""
+    made = Window(PRODUCER, 0, limit_bytes=250)
+    for _ in range(3):
+        made.add(b"x" * 100, 1, 0)
+
+    assert [header.flags for header in sent(made)] == [0, Flag.FLUSH]
+
+
 def test_a_window_knows_where_it_can_go_on() -> None:
     """What a predecessor of the same id sent may end in the middle of a batch."""
     window = Window(PRODUCER, 0, start=10)
