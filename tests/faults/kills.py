@@ -21,12 +21,19 @@ from tests.faults.processes import (
     wait_for,
 )
 from tests.faults.report import Figures
-from tests.faults.site import PRODUCERS, PROGRESS_SECONDS, Site, Size, folder_of
+from tests.faults.site import (
+    FLAT_OUT,
+    PRODUCERS,
+    PROGRESS_SECONDS,
+    Site,
+    Size,
+    folder_of,
+)
 
 RATE = 100_000
 """Entries a second that the producers share, where they don't log flat out."""
 
-SPEEDS = {"paced": ("--rate", str(RATE / PRODUCERS)), "flat": ()}
+SPEEDS = {"paced": ("--rate", str(RATE / PRODUCERS)), "flat": FLAT_OUT}
 """Options of the producers."""
 
 QUICK_RATE = 20_000

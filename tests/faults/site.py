@@ -19,6 +19,10 @@ JITTER_SECONDS = 0.2
 
 PROGRESS_SECONDS = 120.0
 
+FLAT_OUT = ("--spool", "off")
+"""Producers wait for room in memory; else what they log beyond the ingester's rate
+would pile up on disk, and sending that would be most of the fault."""
+
 
 class Size(NamedTuple):
     """Blows, and how many entries they are spread over."""

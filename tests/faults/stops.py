@@ -23,7 +23,7 @@ from tests.faults.processes import (
     wait_for,
 )
 from tests.faults.report import Figures
-from tests.faults.site import Site, Size
+from tests.faults.site import FLAT_OUT, Site, Size
 
 CALM = ("--rate", "10000")
 """For what must be watched: so little that it fits in memory while nobody takes it."""
@@ -119,7 +119,7 @@ def pipeline_terminations(folder: Path, *, long: bool) -> Figures:
 
 
 def _terminations(name: str, ingester: Ingester, size: Size) -> Figures:
-    site = Site(ingester)
+    site = Site(ingester, *FLAT_OUT)
 
     def terminate(_: int) -> None:
         code = ingester.stop()
