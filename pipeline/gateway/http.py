@@ -6,6 +6,7 @@ content type, which they ask for first, and a WebSocket the origin of this serve
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -27,6 +28,10 @@ from pipeline.gateway.websocket import PING_SECONDS, Connection
 JSON: Final = "application/json"
 JSON_TYPES: Final = (JSON, "application/json-rpc")
 
+BODY_SECONDS: Final = 30.0
+"""A body that is not here by then never comes: aiohttp tells nobody of a chunk that is
+broken in a later packet, and a client may stop in the middle."""
+
 _PAGE: Final = {
     "name": "Recursive Log Pipeline",
     "POST /rpc": "JSON-RPC 2.0; the method rpc.discover lists all methods",
@@ -47,10 +52,12 @@ class Backend(Protocol):
         """Why requests can't be served now."""
 
 
-def application(backend: Backend, body_max: int) -> web.Application:
+def application(
+    backend: Backend, body_max: int, body_seconds: float = BODY_SECONDS
+) -> web.Application:
     """The routes; bodies and WebSocket messages have at most `body_max` bytes."""
     app = web.Application(client_max_size=body_max, middlewares=[_plain_headers])
-    surface = _Surface(backend, body_max)
+    surface = _Surface(backend, body_max, body_seconds)
     app.add_routes(
         [
             web.get("/", surface.page),
@@ -65,9 +72,10 @@ def application(backend: Backend, body_max: int) -> web.Application:
 
 
 class _Surface:
-    def __init__(self, backend: Backend, body_max: int) -> None:
+    def __init__(self, backend: Backend, body_max: int, body_seconds: float) -> None:
         self._backend = backend
         self._body_max = body_max
+        self._body_seconds = body_seconds
 
     async def page(self, _request: web.Request) -> web.Response:
         return _json(_PAGE)
@@ -90,7 +98,11 @@ class _Surface:
         if refusal is not None:
             return self._counted(refusal)
         try:
-            body = await request.read()
+            async with asyncio.timeout(self._body_seconds):
+                body = await request.read()
+        except TimeoutError:
+            limit = f"all of it within {self._body_seconds:g} s"
+            return self._counted(_refusal(408, "a body that does not end", limit))
         except web.HTTPRequestEntityTooLarge:
             limit = f"at most {self._body_max:,} bytes"
             return self._counted(_refusal(413, "a body that is too big", limit))

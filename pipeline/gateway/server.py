@@ -74,7 +74,8 @@ class Gateway:
             settings.ingest.endpoint,
             SOURCE,
             acknowledge_endpoint=settings.publish.endpoint,
-            **asdict(settings.collector),
+            # its callers are told that it is busy, and when to come again
+            **{**asdict(settings.collector), "spool": "off"},
         )
         self._pool = worker_pool(settings)
         limits = settings.gateway
