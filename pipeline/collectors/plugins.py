@@ -107,7 +107,7 @@ def start_all(
 ) -> Running:
     """Make all, then run each; raises ConfigError before any of them runs."""
     makers = [
-        (path, _maker(path, options, collector, f"{_SETTING}.{number}"))
+        (path, _maker(path, options, collector, f"{_SETTING}[{number}]"))
         for number, (path, options) in enumerate(configured)
     ]
     made = [(path, make(), make) for path, make in makers]

@@ -175,8 +175,8 @@ def test_one_that_does_not_stop_is_named(log: Collector, module: str) -> None:
 @pytest.mark.parametrize(
     ("path", "options", "words"),
     [
-        ("", {}, "collectors.1.class: '' is no path; expected \"package.module:Class"),
-        ("Class", {}, "1.class: 'Class' is no path"),
+        ("", {}, "collectors[1].class: '' is no path; expected \"package.module:Class"),
+        ("Class", {}, "[1].class: 'Class' is no path"),
         (
             "no_such_module:Class",
             {},
@@ -186,7 +186,7 @@ def test_one_that_does_not_stop_is_named(log: Collector, module: str) -> None:
         ("{}:Missing", {}, "has no Missing; expected the name of a class in it"),
         ("{}:function", {}, "is not a class with a method `run`"),
         ("{}:NoRun", {}, "is not a class with a method `run`"),
-        ("{}:Sensor", {}, "1.options: missing a required argument: 'name'"),
+        ("{}:Sensor", {}, "[1].options: missing a required argument: 'name'"),
         ("{}:Sensor", {"nam": 1}, "Sensor(collector, name, count=1) takes"),
         ("{}:Sensor", {"name": 1, "count": -1}, "ValueError: count must be 0 or more"),
     ],
@@ -205,5 +205,5 @@ def test_what_is_wrong_is_said_before_any_starts(
         start_all(configured, log)
 
     assert words in str(raised.value)
-    assert str(raised.value).startswith("collect.collectors.1.")
+    assert str(raised.value).startswith("collect.collectors[1].")
     assert threading.active_count() == before
