@@ -208,8 +208,8 @@ def lying_disk(folder: Path, *, long: bool) -> Figures:
         0,
         0,
         note=f"{sum(lie.counted for lie in found):,} entries counted as lost;"
-        f" {sum(lie.noticed for lie in found)} of {len(found)} noticed",
-        unknown=sum(not lie.noticed for lie in found),
+        f" {sum(lie.is_noticed for lie in found)} of {len(found)} noticed",
+        unknown=sum(lie.counted > 0 and not lie.is_noticed for lie in found),
     )
 
 
@@ -219,7 +219,8 @@ class Lie(NamedTuple):
     entries: int
     counted: int
     unaccounted: int
-    noticed: bool
+    is_noticed: bool
+    """Not if later writes of the same pages have made it good."""
 
 
 def _lie(folder: Path, failure: Failure, corpus: Path) -> Lie:
@@ -236,8 +237,8 @@ def _lie(folder: Path, failure: Failure, corpus: Path) -> Lie:
     logged = sum(producer.oracle.accepted for producer in site.producers)
     readable, damaged = _rows(ingester.database)
     counted = damaged + _lost(ingester.database)
-    noticed = "is damaged" in ingester.text or damaged > 0
-    return Lie(readable, counted, logged - readable - counted, noticed)
+    is_noticed = "is damaged" in ingester.text or damaged > 0
+    return Lie(readable, counted, logged - readable - counted, is_noticed)
 
 
 def _rows(database: Path) -> tuple[int, int]:
