@@ -1,14 +1,14 @@
 """A followed name and its older selves: which of them are read, and in what order.
 
-Pure.  They are read one after another, the oldest first, and none before the ingester
-has something of the one before it: whenever the process ends, all that still has to be
-read is newer than a file that the ingester has, and so it is known from what was there
-before anything was followed.
+Pure.  They are read one after another, the oldest first.  As long as the ingester has
+nothing of any that is older, none is begun before it has something of the one before:
+whenever the process ends, all that still has to be read is newer than a file that the
+ingester has, and so it is known from what was there before anything was followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 
 from pipeline.collectors.tail.followed import Followed, Stage
@@ -55,13 +55,30 @@ def _choose(file: Followed, oldest: int | None, since: int) -> Choice:
 
 def readable(files: Iterable[Followed]) -> list[Followed]:
     """Files that have something to read, but for those whose older selves have, too."""
-    reading = [file for file in files if file.stage is Stage.READING]
+    files = list(files)
+    known: dict[str, int] = {}
+    for file in files:
+        if _is_stored(file):
+            _lower(known, file)
     first: dict[str, int] = {}
-    for file in reading:
-        if file.is_past and _is_unfinished(file):
-            name, change = file.found.primary, file.last_change
-            first[name] = min(change, first.get(name, change))
-    return [file for file in reading if file.is_due and _is_next(file, first)]
+    for file in files:
+        if file.stage is Stage.READING and file.is_past and _is_unfinished(file, known):
+            _lower(first, file)
+    reading = (file for file in files if file.stage is Stage.READING and file.is_due)
+    return [file for file in reading if _is_next(file, first)]
+
+
+def _lower(changes: dict[str, int], file: Followed) -> None:
+    """Keep the oldest of a name."""
+    name, change = file.found.primary, file.last_change
+    changes[name] = min(change, changes.get(name, change))
+
+
+def _is_stored(file: Followed) -> bool:
+    """Whether the ingester has something of it."""
+    if file.feed is None:
+        return file.is_known and file.stage is Stage.CLOSED
+    return file.feed.window.durable > 0
 
 
 def _is_next(file: Followed, first: dict[str, int]) -> bool:
@@ -69,7 +86,9 @@ def _is_next(file: Followed, first: dict[str, int]) -> bool:
     return oldest is None or (file.is_past and file.last_change <= oldest)
 
 
-def _is_unfinished(file: Followed) -> bool:
-    assert file.feed is not None
-    is_unknown = not file.found.is_matched and file.feed.window.durable == 0
-    return file.is_due or is_unknown
+def _is_unfinished(file: Followed, known: Mapping[str, int]) -> bool:
+    if file.is_due:
+        return True
+    oldest = known.get(file.found.primary)
+    is_first = oldest is None or file.last_change <= oldest
+    return is_first and not file.found.is_matched and not _is_stored(file)
