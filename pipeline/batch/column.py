@@ -12,6 +12,7 @@ from pipeline.batch.read import (
     Ints,
     Texts,
     bad,
+    decode_text,
     decode_values,
     ends_of,
     read_dictionary,
@@ -186,7 +187,7 @@ class Column:
             self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True
         )
         data = self.texts.data
-        read = bytes.decode if self.kind is Kind.TEXT else unpack
+        read = decode_text if self.kind is Kind.TEXT else unpack
         return [read(data[start:end]) for start, end in places]
 
     def forget(self) -> None:

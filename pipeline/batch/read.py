@@ -153,6 +153,14 @@ def decode_values(kind: int, texts: Texts) -> list[Any]:
         raise bad(f"text is not UTF-8: {error.reason}") from None
 
 
+def decode_text(text: bytes) -> str:
+    """One value of TEXT; raises FrameError."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        raise bad(f"text is not UTF-8: {error.reason}") from None
+
+
 def unpack(packed: bytes) -> Any:
     """One msgpack object; raises FrameError."""
     try:
