@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from pipeline import clock
 from pipeline.errors import DamageError, StoreError
 from pipeline.ingester.intake import Cut
 from pipeline.store.block import Sealed, seal_block
 from pipeline.store.writer import Writer
+
+SYNC_SECONDS: Final = 1.0
+"""Between two syncs of what was acknowledged before it was on disk."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,7 @@ class Committer:
         os.set_blocking(self.wake, False)
         self.busy = False
         self._broken: Exception | None = None
+        self._sync_at = clock.monotonic() + SYNC_SECONDS
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._thread.start()
 
@@ -70,7 +76,9 @@ class Committer:
 
     def _run(self) -> None:
         while True:
-            self._ready.acquire()
+            if not self._ready.acquire(timeout=self._patience()):
+                self._sync()
+                continue
             commit = self._jobs.popleft()
             if commit is None:
                 return
@@ -85,6 +93,8 @@ class Committer:
             self._ended.append(commit)
             if commit.error is None:
                 self._checkpoint()
+                if clock.monotonic() >= self._sync_at:
+                    self._sync()
 
     def _carry_out(self, commit: Commit) -> None:
         try:
@@ -99,6 +109,20 @@ class Committer:
             raise
         except StoreError as error:
             commit.error = str(error)
+
+    def _patience(self) -> float | None:
+        """Seconds until what was committed must be synced; None: it is."""
+        if not self._writer.needs_sync:
+            return None
+        return max(0.0, self._sync_at - clock.monotonic())
+
+    def _sync(self) -> None:
+        """With durability "process": a power cut costs about a second."""
+        self._sync_at = clock.monotonic() + SYNC_SECONDS
+        if self._writer.needs_sync:
+            # Refused: the next commit tells, and nobody was promised this one.
+            with suppress(StoreError):
+                self._writer.sync()
 
     def _checkpoint(self) -> None:
         try:

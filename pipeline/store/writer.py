@@ -24,6 +24,7 @@ from pipeline.store.database import (
     is_damage,
     open_writer,
     size_on_disk,
+    sync,
 )
 from pipeline.store.producers import (
     FORGOTTEN_QUERY,
@@ -72,6 +73,9 @@ class Writer:
         except OSError as error:
             raise StoreError(f"{path.parent} can't be made: {error}") from None
         self.path = path
+        self._unsynced = durability == "process"
+        """Whether commits return before they are on disk."""
+        self._changed = False
         self._lock = Lock(path)
         try:
             heal(path, clock.now_ns(), say, synced=durability == "disk")
@@ -131,7 +135,24 @@ class Writer:
                 raise DamageError(text) from None
             raise StoreError(f"{self.path} can't be written: {error}") from None
         self.last_block += len(blocks)
+        self._changed = self._unsynced
         return self.last_block
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether a commit has ended that a power cut would take."""
+        return self._changed
+
+    def sync(self) -> None:
+        """Bring ended commits to the disk; raises StoreError when it refuses."""
+        self._changed = False
+        wal = self.path.with_name(self.path.name + "-wal")
+        try:
+            sync(wal)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(f"{wal} can't be synced: {error.strerror}") from None
 
     def checkpoint(self) -> None:
         """Move what the WAL holds to the database, when it is worth it."""

@@ -1,6 +1,7 @@
 """Commits on a thread of their own: each ends once, well, or with what went wrong."""
 
 import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,27 @@ def test_a_broken_thread_is_not_waited_for(committer: Committer) -> None:
 
     with pytest.raises(ValueError, match="at least one array"):
         wait(committer)
+
+
+def test_with_durability_process_commits_are_synced_soon(tmp_path: Path) -> None:
+    """Also when no further commit comes: a power cut costs a second, no more."""
+    writer = Writer(tmp_path / "process.db", "process")
+    committer = Committer(writer)
+    committer.submit(Commit(cut(1)))
+    assert wait(committer).error is None
+
+    end = time.monotonic() + 20
+    while writer.needs_sync and time.monotonic() < end:
+        time.sleep(0.01)
+
+    assert not writer.needs_sync
+    committer.close()
+    writer.close()
+
+
+def test_with_durability_disk_nothing_is_left_to_sync(committer: Committer) -> None:
+    """SQLite does it in each commit."""
+    committer.submit(Commit(cut(1)))
+    wait(committer)
+
+    assert not committer._writer.needs_sync
