@@ -58,6 +58,12 @@ class StopSignal:
             select.select([self._reader], [], [], timeout)
         return self._set
 
+    def drain(self) -> None:
+        """Forget that other signals have woken it, which would wake it for ever."""
+        if not self._set:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._reader, 4096)
+
     def wake_on_signals(self) -> None:
         """Have the C level write here: a signal wakes a poll in whatever thread."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)

@@ -47,6 +47,24 @@ def test_signals_set_it(number):
     signal.signal(number, before)
 
 
+def test_other_signals_wake_it_once():
+    """A poll that they woke can sleep again, and is woken when it is asked to stop."""
+    before = signal.getsignal(signal.SIGUSR1)
+    stop = service.stop_on_signals([])
+    try:
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        signal.raise_signal(signal.SIGUSR1)
+        assert select.select([stop], [], [], 1)[0]
+        stop.drain()
+        assert not select.select([stop], [], [], 0)[0]
+        stop.set()
+        stop.drain()
+        assert select.select([stop], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        stop.close()
+
+
 def test_nohup_is_obeyed():
     """A SIGHUP that is ignored from the start stays ignored."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -78,6 +78,7 @@ class Tailer:
         self._poller.watch(stop.fileno())
         while not stop.is_set:
             self.turn()
+            stop.drain()
         self._poller.forget(stop.fileno())
         end = clock.monotonic() + DRAIN_SECONDS
         while not self._sending.is_idle and clock.monotonic() < end:
