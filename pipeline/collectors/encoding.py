@@ -64,6 +64,9 @@ class Encoder:
         offsets = None if complete else [place - first for place, _ in kept]
         payload = encode_rows(rows, offsets, compress=self._compress)
         size = unpacked_bytes(payload)
+        if size > PAYLOAD_BYTES and len(rows) == 1 and not list(self._admitted(rows)):
+            yield Encoded(b"", 0, end - first)
+            return
         if size > PAYLOAD_BYTES and len(rows) > 1:
             middle = len(rows) // 2
             border = kept[middle][0]

@@ -96,13 +96,14 @@ def test_what_memory_can_not_hold_is_spooled(
 
 
 @pytest.mark.parametrize("mode", ["overflow", "always"])
+@pytest.mark.parametrize("seconds", [0, 0.1])
 def test_what_close_could_not_send_the_next_session_does(
-    away: RunningIngester, make: Make, mode: str
+    away: RunningIngester, make: Make, tmp_path: Path, mode: str, seconds: float
 ) -> None:
     """Under the first one's producer id, beside its own."""
     first = make(spool=mode)
     numbered(first, 0, 3000)
-    assert not first.close(0.1)
+    assert not first.close(seconds)
     assert first.stats()["spooled"] == 3000
     assert first.stats()["dropped"] == {}
 
@@ -114,6 +115,8 @@ def test_what_close_could_not_send_the_next_session_does(
 
     assert second.stats()["adopted_rows"] == 3000
     assert Counter(stored(away)) == Counter(range(3010))
+    assert second.close(20)
+    assert files(tmp_path) == []
 
 
 def test_a_killed_process_has_lost_nothing_that_it_had_logged(
