@@ -53,6 +53,7 @@ class Place:
             "PIPELINE_STORAGE__DB_PATH": str(self.database),
             "PIPELINE_STORAGE__MAX_SIZE_MB": "100000",
             "PIPELINE_SERVER__PORT": str(self.port),
+            "PIPELINE_COLLECTOR__SPOOL_DIR": str(self.folder / "spool"),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
 
