@@ -59,7 +59,8 @@ def test_a_source_alone_is_refused(configured):
     [
         (
             "[{paths: [a], tags: [" + ", ".join("abcdefgh" * 9) + "]}]",
-            "pipeline collect: collect.files[0].tags: 72 tags; expected at most 64 tags\n",
+            "pipeline collect: collect.files[0].tags: 72 tags;"
+            " expected at most 64 tags\n",
         ),
         (
             "[{paths: [a], formatt: json}]",
