@@ -29,6 +29,9 @@ HELLO_SECONDS: Final = 0.25
 PATIENCE_SECONDS: Final = 1.0
 """Rows wait so long for their batch to fill while others can't be sent anyway."""
 
+FAREWELL_SECONDS: Final = 0.25
+"""Wait for the answer to FIN; who gets none is finished all the same."""
+
 ENCODED_BATCHES: Final = 4
 """At a time: then those are sent, and what has come is looked at."""
 
@@ -127,6 +130,7 @@ class Sender:
                 self._encode()
                 self._send(link, adoption)
                 self._account(adoption)
+            self._take_leave(link, poller)
         finally:
             adoption.close(link)
             self._leave()
@@ -139,6 +143,21 @@ class Sender:
         if clock.monotonic() >= box.deadline:
             return True
         return box.settled >= box.accumulator.accepted - box.evicted
+
+    def _take_leave(self, link: Link, poller: transport.Poller) -> None:
+        """Say that nothing follows, unless the last batch said so."""
+        box, session = self._box, self.session
+        dropped = box.dropped_total - session.dropped_before
+        frames = session.window.farewell(dropped) if session.drained else None
+        if frames is None or not link.send(frames):
+            return
+        link.watch_room(poller, wanted=False)
+        end = min(box.deadline, clock.monotonic() + FAREWELL_SECONDS)
+        while (left := end - clock.monotonic()) > 0:  # closed at once it would be gone
+            poller.wait(left)
+            self._hush()
+            if any(producer == session.producer for producer, _ in link.replies()):
+                return
 
     def _hush(self) -> None:
         with suppress(BlockingIOError):

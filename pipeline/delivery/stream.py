@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from heapq import nsmallest
 from typing import Final
 
 from pipeline.wire.frame import Flag, Header
@@ -40,7 +41,10 @@ REASONS_MAX: Final = 32
 """Reasons kept apart for one producer."""
 
 PRODUCERS_MAX: Final = 100_000
-"""Producers remembered; at the limit the longest idle is forgotten."""
+"""Producers remembered; at the limit one is forgotten, see `_worth`."""
+
+VICTIMS: Final = 256
+"""Chosen at a time: looking at 100,000 producers for each new one would take 10 ms."""
 
 
 class Verdict(Enum):
@@ -133,9 +137,19 @@ class Stream:
         """As it is now, for a thread that reads it while it goes on."""
         return replace(self, reasons=dict(self.reasons))
 
-    def duplicate(self, header: Header) -> None:
-        """Count what came twice."""
+    def duplicate(self, header: Header) -> bool:
+        """Count what came twice; whether its FIN is news.
+
+        The farewell of a sender that had nothing left to send is an empty batch over
+        its last number.
+        """
         self.duplicates += header.rows
+        ends = header.last == self.accepted and header.flags & Flag.FIN
+        if not ends or self.finished or header.flags & Flag.FILE:
+            return False
+        self.finished = True
+        self.dropped = max(self.dropped, header.dropped_total)
+        return True
 
 
 class Streams:
@@ -146,16 +160,20 @@ class Streams:
         self.forgotten: list[bytes] = []
         """Producers dropped from memory since the last commit, to be deleted there."""
 
+        self._victims: dict[bytes, None] = {}
+        """Who goes next; not any more when a batch of it comes."""
+
     def __len__(self) -> int:
         return len(self._streams)
 
     def get(self, producer: bytes) -> Stream:
         """The producer's stream; a new one for a producer not seen before."""
         stream = self._streams.pop(producer, None)
+        self._victims.pop(producer, None)
         if stream is None:
             stream = Stream(producer)
             if len(self._streams) >= PRODUCERS_MAX:
-                self._forget_oldest()
+                self._make_room()
         self._streams[producer] = stream
         return stream
 
@@ -173,27 +191,41 @@ class Streams:
             if stream.touched is None:
                 stream.touched = now
             idle = now - stream.touched > _age(stream, file_age)
-            if idle and stream.durable >= stream.accepted:
+            if idle and _is_settled(stream):
                 gone.append(stream.producer)
         for producer in gone:
             self._forget(producer)
 
-    def _forget_oldest(self) -> None:
-        oldest = next(
-            (
-                key
-                for key, value in self._streams.items()
-                if value.durable >= value.accepted
-            ),
-            None,
-        )
-        if oldest is not None:
-            self._forget(oldest)
+    def _make_room(self) -> None:
+        if not self._victims:
+            idle = (each for each in self._streams.values() if _is_settled(each))
+            least = nsmallest(VICTIMS, idle, _worth)  # of equal ones the oldest first
+            self._victims = {
+                each.producer: None
+                for each in least
+                if each.kind != "file" or least[0].kind == "file"
+            }
+        if self._victims:
+            self._forget(next(iter(self._victims)))
 
     def _forget(self, producer: bytes) -> None:
+        self._victims.pop(producer, None)
         # One without a mark is in no database: strangers must not fill the list.
         if self._streams.pop(producer).accepted:
             self.forgotten.append(producer)
+
+
+def _is_settled(stream: Stream) -> bool:
+    return stream.durable >= stream.accepted
+
+
+def _worth(stream: Stream) -> int:
+    """What forgetting it costs: nothing; nothing any more; `lost`; a file read anew."""
+    if not stream.accepted:
+        return 0
+    if stream.kind == "file":
+        return 3
+    return 1 if stream.finished or stream.kind == "plain" else 2
 
 
 def _age(stream: Stream, file_age: int) -> int:

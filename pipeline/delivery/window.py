@@ -87,6 +87,7 @@ class Window:
         self._limit_bytes = limit_bytes
         self._sent = start
         """The highest number that ever went out."""
+        self._ended = False
         self._boot = b""
         self._resume = 0
         self._progress = now
@@ -188,7 +189,21 @@ class Window:
         flags = Flag.FLUSH if held.flush or full else Flag(0)
         if fin and self.idle():
             flags |= Flag.FIN | Flag.FLUSH
+            self._ended = True
         return self._header(held, flags, dropped_total), held.payload
+
+    def farewell(self, dropped_total: int) -> tuple[bytes, bytes] | None:
+        """FIN by itself, when all was durable before the sender knew of its end.
+
+        An empty batch over the last number: a duplicate. Its base keeps an ingester that
+        doesn't know the producer from taking it. None when there is nothing to say.
+        """
+        if self._held or self._ended or self._sent < self.last or not self.last:
+            return None
+        header = Header(
+            Flag.FIN, 0, self.producer, self.last, 1, 1, 0, 0, dropped_total
+        )
+        return pack_header(header, crc32(b"")), b""
 
     def untake(self) -> None:
         """The socket did not take the batch that `take` gave: it is next again."""

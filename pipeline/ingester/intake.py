@@ -7,7 +7,7 @@ No socket and no clock: frames go in, and what to do about them accumulates here
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -72,12 +72,16 @@ class Intake:
     def receive(self, frames: Sequence[Bytes], now: int) -> None:
         """Take in one message of either kind, whatever it holds."""
         self.counters["messages"] += 1
+        is_batch = len(frames) == 2 and _is_header(frames[0])
         try:
-            if len(frames) == 2 and _is_header(frames[0]):
+            if is_batch:
                 self._receive_batch(frames[0], frames[1], now)
             else:
                 self._receive_plain(frames, now)
         except FrameError as error:
+            if not is_batch:
+                self.counters["rejected"] += 1
+                self._count_plain({error.reason: 1}, now)
             self._bury(error.reason, error.detail, None, b"".join(frames), now)
 
     def due(self, now: int) -> bool:
@@ -132,7 +136,9 @@ class Intake:
         if verdict is Verdict.TAKE:
             self._take(stream, header, payload, now)
         elif verdict is Verdict.DUPLICATE:
-            stream.duplicate(header)
+            if stream.duplicate(header):
+                self._marked.add(header.producer)
+                self.batcher.hasten(now + self.batcher.policy.age)
             self.counters["duplicates"] += header.rows
             self.replies.setdefault(header.producer, Reply.ACK)
         else:
@@ -177,14 +183,18 @@ class Intake:
         self.counters["plain_entries"] += len(rows.entries)
         unknown = sum("level_text" in (row.metadata or ()) for row in rows.entries)
         self.counters["unknown_levels"] += unknown
-        self._plain.reject(self._reject(rows.rejected, None, now))
-        self._plain.seen = now + self.epoch
-        self._plain.began = self._plain.began or self._plain.seen
-        self._plain_changed = True
+        self._count_plain(self._reject(rows.rejected, None, now), now)
         if len(self._rows) >= _PLAIN_ROWS or self._row_bytes >= PLAIN_BYTES:
             self._seal_plain(now)
         if rows.entries:
             self.batcher.hasten(now + self.batcher.policy.age)
+
+    def _count_plain(self, rejected: Mapping[str, int], now: int) -> None:
+        """In the ledger a message that can't be read is one rejected entry."""
+        self._plain.reject(rejected)
+        self._plain.seen = now + self.epoch
+        self._plain.began = self._plain.began or self._plain.seen
+        self._plain_changed = True
 
     def _seal_plain(self, now: int) -> None:
         """Plain entries get the boot id as producer and running numbers."""

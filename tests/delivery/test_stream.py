@@ -175,3 +175,36 @@ def test_idle_time_counts_while_the_ingester_runs() -> None:
     streams.expire(NOW + IDLE_AGE + 1)
 
     assert streams.forgotten == [b"idle"]
+
+
+def test_those_that_cost_least_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finished before who may go on, files last, whatever their age."""
+    monkeypatch.setattr(stream_module, "PRODUCERS_MAX", 5)
+    streams = Streams(
+        [
+            Stream(b"file", 1, 1, kind="file"),
+            Stream(b"idle", 1, 1),
+            Stream(b"open", 2, 1, finished=True),
+            Stream(b"done", 1, 1, finished=True),
+            Stream(b"more", 1, 1, finished=True),
+        ]
+    )
+    streams.get(b"new1").accepted = 1
+    streams.get(b"more").finished = False  # it goes on, though it was to be the next
+    for name in (b"new2", b"new3", b"new4"):
+        streams.get(name).accepted = 1
+
+    assert streams.forgotten == [b"done", b"idle", b"more", b"file"]
+
+
+def test_a_farewell_finishes_and_counts_nothing() -> None:
+    """FIN over the last number; over an earlier one it is an old batch."""
+    stream = known()
+
+    assert not stream.duplicate(header(sequence=9, rows=0, flags=Flag.FIN))
+    assert not stream.finished
+
+    farewell = header(sequence=10, rows=0, flags=Flag.FIN, dropped_total=4)
+    assert stream.duplicate(farewell)
+    assert (stream.finished, stream.duplicates, stream.dropped) == (True, 0, 4)
+    assert not stream.duplicate(farewell)

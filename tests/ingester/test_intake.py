@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.batch.encode import encode_rows
 from pipeline.compression import compress
+from pipeline.delivery.window import Window
 from pipeline.ingester.batcher import Policy
 from pipeline.ingester.intake import LETTERS_MAX, Cut, Intake
 from pipeline.limits import BATCH_ROWS, DEAD_LETTER_BYTES
@@ -280,6 +281,44 @@ def test_any_other_message_is_a_dead_letter(
     assert intake.counters[f"dead_letter.{reason}"] == 1
     (letter,) = intake.cut(NOW).letters
     assert (letter.reason, letter.size) == (reason, len(b"".join(frames)))
+
+
+@pytest.mark.parametrize(
+    "frames", [[b"a", b"b", b"c"], [b""], [b"topic", plain(7)]]
+)
+def test_a_plain_message_that_can_not_be_read_is_in_the_ledger(
+    intake: Intake, frames: list[bytes]
+) -> None:
+    """As one rejected entry, by its reason; a batch's sender has a ledger itself."""
+    intake.receive([bytes(64), b""], NOW)
+    assert intake.cut(NOW).marks == []
+
+    intake.receive(frames, NOW)
+
+    cut = intake.cut(NOW)
+    (mark,) = cut.marks
+    assert (mark.kind, mark.rejected, mark.seen) == ("plain", 1, NOW)
+    assert mark.reasons == {cut.letters[0].reason: 1}
+
+
+def test_a_farewell_is_committed_and_answered(intake: Intake) -> None:
+    """It finishes its producer, whose last batch came without FIN."""
+    intake.receive(batch(entries(2)), NOW)
+    intake.committed(intake.cut(NOW))
+    intake.replies.clear()
+    window = Window(PRODUCER, NOW)
+    window.add(batch(entries(2))[1], 2, 0)
+    window.take(NOW, 0)
+    assert window.farewell(0) is None
+    window.give_up_oldest()
+    frames = window.farewell(0)
+    assert frames is not None
+
+    intake.receive(frames, NOW)
+
+    (mark,) = intake.cut(NOW).marks
+    assert (mark.finished, mark.accepted, mark.duplicates) == (True, 2, 0)
+    assert intake.replies == {PRODUCER: Reply.ACK}
 
 
 def test_a_flood_of_bad_messages_is_counted_not_kept(intake: Intake) -> None:
