@@ -39,7 +39,14 @@ SPEEDS = {"paced": ("--rate", str(RATE / PRODUCERS)), "flat": FLAT_OUT}
 QUICK_RATE = 20_000
 """Of each service, where what piles up in spools takes time to be sent."""
 
+THREADS = 4
+"""Of each service that has a spool for all of its entries."""
+
+FULL_BYTES = 4 << 20
+"""Of a spool that is full soon."""
+
 SETTLED_SECONDS = 0.5
+STANDSTILL_SECONDS = 3.0
 HEIR = ("--spool", "overflow", "--rate", "100")
 
 
@@ -132,10 +139,55 @@ def kills_of_both(folder: Path, *, long: bool) -> Figures:
     return _with_spool("both kill -9", site, size, strike)
 
 
-def _spooled(folder: Path, *, long: bool) -> Site:
+def kills_of_families(folder: Path, *, long: bool) -> Figures:
+    """A service is killed together with the children that it has forked."""
+    size = Size(20, 4_000_000) if long else Size(2, 30_000)
+    site = _spooled(folder, "--children", "2", long=long)
+
+    def strike(number: int) -> None:
+        _kill_and_restart(site.producers[number % PRODUCERS])
+
+    found = _with_spool("service and children kill -9", site, size, strike)
+    assert all(oracle.accepted for oracle in site.oracles), "some have not logged"
+    return found
+
+
+def kills_of_the_full(folder: Path, *, long: bool) -> Figures:
+    """Services whose spool is full, so that all of their threads wait, are killed.
+
+    What a call has returned for is on disk, also when it came while another waited.
+    """
+    size = Size(10, 1_000_000) if long else Size(1, 20_000)
+    site = _spooled(folder, "--spool-bytes", str(FULL_BYTES), long=True)
+
+    def strike(_: int) -> None:
+        site.ingester.freeze()
+        _await_standstill(site)
+        for process in site.producers:
+            process.kill()
+        site.ingester.thaw()
+        for process in site.producers:
+            process.start()
+
+    return _with_spool("kill -9 with a full spool", site, size, strike)
+
+
+def _await_standstill(site: Site) -> None:
+    """Until nothing is accepted any more, or for a while if that does not come."""
+    last, end = -1, time.monotonic() + STANDSTILL_SECONDS
+    while time.monotonic() < end:
+        accepted = sum(oracle.accepted for oracle in site.oracles)
+        if accepted == last:
+            return
+        last = accepted
+        time.sleep(SETTLED_SECONDS)
+
+
+def _spooled(folder: Path, *options: str, long: bool) -> Site:
     """Services that write each entry to a spool; its folder they have in common."""
     rate = () if long else ("--rate", str(QUICK_RATE))
-    return Site(Ingester(folder), "--spool", "always", *rate)
+    options = ("--spool", "always", "--threads", str(THREADS), *options)
+    return Site(Ingester(folder), *options, *rate)
 
 
 def _kill_and_restart(process: Process) -> None:
@@ -175,4 +227,6 @@ FAULTS = {
     "ingester-kills-control": ingester_kills_control,
     "collector-kills": collector_kills,
     "kills-of-both": kills_of_both,
+    "kills-of-families": kills_of_families,
+    "kills-of-the-full": kills_of_the_full,
 }

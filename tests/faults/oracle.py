@@ -8,16 +8,20 @@ its mapped pages to the kernel, so the counters are as of its last instruction.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch.layout import SOURCE, Kind
+from pipeline.batch.layout import LEVEL, SOURCE, Kind
+from pipeline.entry import LEVEL_NAMES
+from pipeline.errors import StoreError
 from pipeline.store.block import Block
-from pipeline.store.reader import Reader
+from pipeline.store.reader import Header, Reader
 from tests.faults.report import Figures
 
 Ints = npt.NDArray[Any]
@@ -43,8 +47,10 @@ class Claim(NamedTuple):
 class Oracle:
     """Counters of the producing process whose entries have the file's name as source.
 
-    `tried` is written before a call and `accepted` after it has returned; `durable` is
-    the last number that the pipeline has acknowledged, as far as the process knew.
+    `tried` is written before a call and `accepted` after it has returned; `settled` is
+    how far the process has come: what earlier lives have tried, and of this life what
+    was acknowledged, refused or given up.  In a first life that gives up nothing it is
+    the last number that was acknowledged, as far as the process knew.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +60,7 @@ class Oracle:
             file.truncate(mmap.PAGESIZE)
             self._map = mmap.mmap(file.fileno(), mmap.PAGESIZE)
         self.cells = memoryview(self._map).cast("q")
-        """tried, accepted, durable: for the loop that has no time for a property; then
+        """tried, accepted, settled: for the loop that has no time for a property; then
         the count of uncertain stretches, and these."""
 
     @property
@@ -68,8 +74,8 @@ class Oracle:
         return self.cells[1]
 
     @property
-    def durable(self) -> int:
-        """The last number that was acknowledged."""
+    def settled(self) -> int:
+        """Entries that nobody waits for any more."""
         return self.cells[2]
 
     @property
@@ -93,6 +99,18 @@ class Oracle:
         self._map.close()
 
 
+def oracles_of(path: Path, threads: int, children: int = 0) -> list[Oracle]:
+    """An oracle for each thread of a process, and of its children."""
+    paths = [path, *(child_of(path, number + 1) for number in range(children))]
+    names = ["", *(f".{number}" for number in range(1, threads))]
+    return [Oracle(Path(f"{each}{name}")) for each in paths for name in names]
+
+
+def child_of(path: Path, number: int) -> Path:
+    """Where the child of a process has its oracle."""
+    return Path(f"{path}c{number}")
+
+
 class Verdict(NamedTuple):
     """The store against the claims."""
 
@@ -103,6 +121,10 @@ class Verdict(NamedTuple):
     unknown: int
     examples: str = ""
     """The first numbers that are wrong, for whoever has to find out why."""
+    strangers: int = 0
+    """Of the unknown, rows of producers that have sent nothing of a claimed source."""
+    damaged: int = 0
+    """Rows of blocks that can't be read, where those are skipped."""
 
     def figures(self, fault: str, runs: int, **others: Any) -> Figures:
         """The same as a row of the report."""
@@ -167,22 +189,30 @@ class _Order:
         self._last[key] = int(numbers[-1]), int(ids[-1])
 
 
-def check(database: Path, claims: Sequence[Claim | Oracle]) -> Verdict:
+def check(
+    database: Path, claims: Sequence[Claim | Oracle], *, skip_damaged: bool = False
+) -> Verdict:
     """Compare all that is stored with what was logged.
 
     Holds one block and two bytes a claimed number.  Raises StoreError for a block that
-    can't be read.
+    can't be read, unless those are skipped.
     """
     tallies = {claim.source: _Tally(claim) for claim in claims}
     order = _Order()
-    entries = strangers = 0
-    for block in _blocks(database):
+    entries = damaged = 0
+    unclaimed: Counter[bytes] = Counter()
+    honest = set()
+    for header, block in _blocks(database, skip_damaged=skip_damaged):
+        if block is None:
+            damaged += header.rows
+            continue
         entries += block.rows
         for producer, source, numbers, ids in _groups(block):
             tally = tallies.get(source)
             if tally is None:
-                strangers += len(ids)
+                unclaimed[producer] += len(ids)
                 continue
+            honest.add(producer)
             tally.add(ids)
             order.add((producer, source), numbers, ids)
     missing = {tally.source: tally.lost for tally in tallies.values()}
@@ -191,8 +221,10 @@ def check(database: Path, claims: Sequence[Claim | Oracle]) -> Verdict:
         sum(map(len, missing.values())),
         sum(tally.doubled for tally in tallies.values()),
         order.wrong,
-        strangers + sum(tally.unknown for tally in tallies.values()),
+        unclaimed.total() + sum(tally.unknown for tally in tallies.values()),
         "; ".join([*_named(missing), *filter(None, [order.first])]),
+        sum(rows for who, rows in unclaimed.items() if who not in honest),
+        damaged,
     )
 
 
@@ -205,14 +237,32 @@ def _named(missing: dict[str, Ints]) -> Iterator[str]:
             yield f"{source} misses {', '.join(texts)}"
 
 
-def _blocks(database: Path) -> Iterator[Block]:
-    reader = Reader(database)
-    try:
+def stored_levels(database: Path, sources: Iterable[str]) -> Counter[str]:
+    """Rows of these sources by the name of their level; raises StoreError."""
+    wanted = set(sources)
+    found: Counter[int] = Counter()
+    for _, block in _blocks(database):
+        assert block is not None
+        columns = (block.batch.columns[name].values() for name in (SOURCE, LEVEL))
+        pairs = zip(*columns, strict=True)
+        found.update(level for source, level in pairs if source in wanted)
+    return Counter({LEVEL_NAMES[level]: count for level, count in found.items()})
+
+
+def _blocks(
+    database: Path, *, skip_damaged: bool = False
+) -> Iterator[tuple[Header, Block | None]]:
+    """Each with its header; None is one that can't be read."""
+    with closing(Reader(database)) as reader:
         reader.refresh()
         for header in reader.headers:
-            yield reader.load(header.id)
-    finally:
-        reader.close()
+            try:
+                block = reader.load(header.id)
+            except StoreError:
+                if not skip_damaged:
+                    raise
+                block = None
+            yield header, block
 
 
 def _groups(block: Block) -> Iterator[tuple[bytes, str, Ints, Ints]]:

@@ -87,7 +87,7 @@ def _cut(folder: Path, memory: Path, durability: str) -> Cut:
             if rng.random() < 0.5:
                 writing_back.start()
                 time.sleep(rng.uniform(0, 0.02))
-            promised = [producer.oracle.durable for producer in site.producers]
+            promised = [producer.oracle.settled for producer in site.producers]
             disk.cut()
             tried = [producer.oracle.tried for producer in site.producers]
         if writing_back.ident is not None:

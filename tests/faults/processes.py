@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from tests.faults.oracle import Oracle
+from tests.faults.oracle import oracles_of
 
 READY_SECONDS = 30.0
 END_SECONDS = 180.0
@@ -187,10 +187,16 @@ class Beside(Process):
 
 
 class Producer(Process):
-    """A `tests.faults.producer` with an oracle named like the source."""
+    """A `tests.faults.producer` with an oracle named like the source.
+
+    Its threads and children have others beside it.
+    """
 
     def __init__(self, ingester: Ingester, source: str, *options: str) -> None:
-        self.oracle = Oracle(ingester.folder / source)
+        threads = _count(options, "--threads", 1)
+        children = _count(options, "--children", 0)
+        self.oracles = oracles_of(ingester.folder / source, threads, children)
+        self.oracle = self.oracles[0]
         words = [sys.executable, "-m", "tests.faults.producer", str(self.oracle.path)]
         words += ["--endpoint", ingester.ingest, "--publish", ingester.publish]
         words += ["--spool-dir", str(ingester.folder / "spool")]
@@ -216,6 +222,10 @@ class Producer(Process):
         report = self.report
         assert drops or (report["flushed"] and report["closed"]), report
         return report
+
+
+def _count(options: Sequence[str], name: str, default: int) -> int:
+    return int(options[options.index(name) + 1]) if name in options else default
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.measure import memory_of
-from tests.faults.oracle import Verdict, check
+from tests.faults.oracle import Oracle, Verdict, check
 from tests.faults.processes import Ingester, Process, Producer, started, wait_for
 
 PRODUCERS = 2
@@ -59,11 +59,16 @@ class Site:
         self.peak_bytes = max(self.peak_bytes, memory_of(self.ingester.pid))
 
     @property
+    def oracles(self) -> list[Oracle]:
+        """Of all threads and children of the producers."""
+        return [oracle for producer in self.producers for oracle in producer.oracles]
+
+    @property
     def progress(self) -> int:
         """Entries that are acknowledged; of plain senders, those that were sent."""
-        oracles = [producer.oracle for producer in self.producers]
+        oracles = self.oracles
         is_plain = "--plain" in self.producers[0].words
-        return sum(o.accepted if is_plain else o.durable for o in oracles)
+        return sum(o.accepted if is_plain else o.settled for o in oracles)
 
     def spread(self, size: Size, strike: Callable[[int], None]) -> None:
         """One blow each time that another part of the entries is through."""
@@ -83,7 +88,7 @@ class Site:
 
     def verdict(self) -> Verdict:
         """Once nothing writes any more."""
-        return check(self.ingester.database, [p.oracle for p in self.producers])
+        return check(self.ingester.database, self.oracles)
 
 
 def folder_of(folder: Path, name: str) -> Path:

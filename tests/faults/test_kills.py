@@ -7,6 +7,7 @@ from tests.faults.kills import (
     ingester_kills,
     ingester_kills_control,
     kills_of_both,
+    kills_of_families,
 )
 
 
@@ -41,3 +42,11 @@ def test_services_and_ingester_may_die_together(tmp_path):
 
     assert found.holds, found
     assert found.entries >= 20_000
+
+
+def test_a_service_may_die_with_its_children(tmp_path):
+    """Forked by multiprocessing from a collector in use; each has its own spool."""
+    found = kills_of_families(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.runs == 2
