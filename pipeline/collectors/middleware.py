@@ -24,6 +24,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from aiohttp import WSCloseCode, web
+from aiohttp.abc import AbstractStreamWriter
 
 from pipeline import clock
 from pipeline.collectors.collector import Collector
@@ -86,6 +87,10 @@ class _Record:
         self._trace: str | None = None
         self._span: str | None = None
         self._done = False
+        self._written = 0
+        """Bytes of a streamed body, before it is compressed or cut into chunks."""
+
+        self._measure(request.writer)
 
     async def follow(self, handler: Handler) -> web.StreamResponse:
         """Run the handler, and log what becomes of the request."""
@@ -141,6 +146,21 @@ class _Record:
         response.write_eof = ended  # type: ignore[method-assign]
         weakref.finalize(response, self._end, response.status).atexit = False
 
+    def _measure(self, writer: AbstractStreamWriter) -> None:
+        """Count what is written to it: its own sum has head and chunks' marks, too."""
+        write, write_eof = writer.write, writer.write_eof
+
+        async def written(chunk: Any, *more: Any, **options: Any) -> None:
+            self._written += memoryview(chunk).nbytes
+            await write(chunk, *more, **options)
+
+        async def ended(chunk: bytes = b"") -> None:
+            self._written += len(chunk)
+            await write_eof(chunk)
+
+        writer.write = written  # type: ignore[method-assign]
+        writer.write_eof = ended  # type: ignore[method-assign]
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """While the server sends: a broken connection can only be the client's."""
@@ -159,10 +179,9 @@ class _Record:
             broken = code is None or code == WSCloseCode.ABNORMAL_CLOSURE
             self._end(response.status, close_code=code, cancelled=broken or None)
         else:
-            # what was written counts the head, too, but not what sendfile sends
+            # what sendfile sends is not written, but its length is known
             size = response.content_length
-            size = response.body_length if size is None else size
-            self._end(response.status, size=size)
+            self._end(response.status, size=self._written if size is None else size)
 
     def _failed(self, error: BaseException) -> None:
         """Log what was raised; that a client has gone is no error of ours."""

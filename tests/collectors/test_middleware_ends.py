@@ -67,6 +67,57 @@ def test_a_stream_is_logged_at_its_end(
     assert rows == [[path, 200, len(BIG)] for path in streams(tmp_path)]
 
 
+def chunks(*, compressed: bool) -> dict[str, Callable[[web.Request], Awaitable[Any]]]:
+    """Responses of no length that is known before, of 3003, 3000 and 0 bytes."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 1000
+
+    async def prepared(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if compressed:
+            response.enable_compression()
+        await response.prepare(request)
+        return response
+
+    async def written(request: web.Request) -> web.StreamResponse:
+        response = await prepared(request)
+        async for piece in pieces():
+            await response.write(piece)
+        await response.write_eof(b"end")
+        return response
+
+    async def generated(_: web.Request) -> web.Response:
+        response = web.Response(body=pieces())
+        if compressed:
+            response.enable_compression()
+        return response
+
+    return {"/written": written, "/generated": generated, "/nothing": prepared}
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_bytes_of_a_stream_are_those_of_its_body(
+    collector: Collector, logged: Callable[[], list[Entry]], compressed: bool
+) -> None:
+    """Without the head and the marks of its chunks, as a whole response's are."""
+    app = application(collector)
+    handlers = chunks(compressed=compressed)
+    for path, handler in handlers.items():
+        app.router.add_get(path, handler)
+
+    async def ask(session: aiohttp.ClientSession, url: str) -> None:
+        for path in handlers:
+            async with session.get(url + path) as response:
+                await response.read()
+
+    run(app, ask)
+
+    rows = [found_in(row, "path", "bytes") for row in logged()]
+    assert rows == [["/written", 3003], ["/generated", 3000], ["/nothing", 0]]
+
+
 @pytest.mark.parametrize("path", ["/written", "/generated", "/file"])
 def test_a_client_that_leaves_a_stream_is_noted(
     collector: Collector,
