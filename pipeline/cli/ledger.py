@@ -1,7 +1,8 @@
 """`pipeline ledger`: what became of each producer's entries, as a table.
 
-Reads the database, so the pipeline may run or not. The exit code is 0 only when
-everything that was produced is accounted for.
+Reads the database, so the pipeline may run or not. The exit code is 0 when everything
+that was produced is accounted for, 1 when a producer does not balance, and 2 when that
+can't be told.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SHOWN: Final = 20
 
 MOST: Final = 1_000_000
 UNBALANCED: Final = 1
+UNKNOWN: Final = 2
 
 _HEAD: Final = (
     *("producer", "kind", "source", "produced", "stored", "rejected", "lost"),
@@ -31,6 +33,10 @@ _TEXTS: Final = {0, 1, 2, 9, 10}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
+    parser.epilog = (
+        "Ends with 0 when everything is accounted for, 1 when a producer does not "
+        "balance, 2 when there is no database that can be read."
+    )
     parser.add_argument("--config", metavar="FILE", help="settings, as YAML")
     parser.add_argument("--producer", metavar="HEX", type=_producer, help="only this")
     parser.add_argument("--all", action="store_true", help="not only the newest 20")
@@ -38,16 +44,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Print it; 1 when a producer doesn't balance."""
+    """Print it; 1 when a producer doesn't balance, 2 when it can't be read."""
     from pathlib import Path
 
+    from pipeline.errors import StoreError
     from pipeline.settings import load
     from pipeline.store.producers import Question, read_ledger
 
     settings = load(arguments.config, os.environ, {})
     limit = MOST if arguments.all else SHOWN
     path = Path(settings.storage.db_path)
-    ledger = read_ledger(path, Question(limit, arguments.producer))
+    try:
+        ledger = read_ledger(path, Question(limit, arguments.producer))
+    except StoreError as error:
+        print(f"pipeline ledger: {error}", file=sys.stderr)
+        return UNKNOWN
     if arguments.json:
         _print_json(ledger)
     else:

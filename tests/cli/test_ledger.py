@@ -136,9 +136,23 @@ def test_what_is_no_producer_is_told(ledger, capsys):
     assert "expected 32 hex digits" in capsys.readouterr().err
 
 
-def test_without_a_database_it_says_so(tmp_path, monkeypatch, capsys):
-    """One line."""
+@pytest.mark.parametrize("content", [None, b"no database" * 1000])
+def test_without_a_database_it_says_so(tmp_path, monkeypatch, capsys, content):
+    """One line; and not the exit code of a producer that does not balance."""
+    if content is not None:
+        (tmp_path / "none.db").write_bytes(content)
     monkeypatch.setenv("PIPELINE_STORAGE__DB_PATH", str(tmp_path / "none.db"))
-    assert main(["ledger"]) == 1
+    assert main(["ledger"]) == 2
 
-    assert "none.db can't be read" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "none.db can't be read" in error
+    assert error.count("\n") == 1
+
+
+def test_help_says_what_the_exit_codes_mean(capsys):
+    """Scripts ask for them."""
+    with pytest.raises(SystemExit):
+        main(["ledger", "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "1 when a producer does not balance, 2 when there is no database" in shown
