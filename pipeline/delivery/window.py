@@ -195,8 +195,8 @@ class Window:
     def farewell(self, dropped_total: int) -> tuple[bytes, bytes] | None:
         """FIN by itself, when all was durable before the sender knew of its end.
 
-        An empty batch over the last number: a duplicate. Its base keeps an ingester that
-        doesn't know the producer from taking it. None when there is nothing to say.
+        An empty batch over the last number: a duplicate. Its base keeps an ingester
+        that doesn't know the producer from taking it. None if there is nothing to say.
         """
         if self._held or self._ended or self._sent < self.last or not self.last:
             return None
