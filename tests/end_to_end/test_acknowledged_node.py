@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.entry import Entry
+from pipeline.store.producers import Question, read_ledger
 from tests.running import RunningIngester
 
 pytestmark = [pytest.mark.requires_tool("node"), pytest.mark.requires_tool("npm")]
@@ -109,6 +110,30 @@ def test_each_entry_is_stored_once_though_the_ingester_is_killed(
     (first, *_) = ingester.entries("shop")
     assert first.level == 13
     assert first.metadata == {"batch": 0, "row": 0}
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_nothing_is_sent_twice_without_need(
+    ingester: RunningIngester, tmp_path: Path, early: bool
+) -> None:
+    """A reply with an older mark, as a late HELLO is, is no reason to send again."""
+    if early:
+        ingester.stop()
+    begun = 'console.log("begun")\n'
+    running = start(sender() + begun + TALK, ingester, tmp_path)
+    assert running.stdout is not None
+    try:
+        assert running.stdout.readline() == "begun\n"
+        if early:
+            ingester.start()
+        running.communicate(timeout=60)
+    finally:
+        running.kill()
+        running.wait()
+
+    (account,) = read_ledger(ingester.database, Question(10)).producers
+    assert account.stored == BATCHES * ROWS
+    assert account.duplicates <= 2 * ROWS  # of commits that took over a second
 
 
 def test_a_plain_sender_in_another_language(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -25,12 +26,19 @@ TEMPLATES = (
     "RSYSLOG_SyslogProtocol23Format",
     "RSYSLOG_TraditionalForwardFormat",
 )
-CONFIG = """
+INPUT = """
 module(load="imuxsock" SysSock.Use="off")
-module(load="omczmq")
 input(type="imuxsock" Socket="{folder}/log" RateLimit.Interval="0")
-action(type="omczmq" sockType="PUSH" endpoints=">{endpoint}" template="{template}")
 """
+
+ROOT = Path(__file__).parents[2]
+FORMAT = ROOT / "pipeline" / "wire" / "FORMAT.md"
+
+
+def documented() -> str:
+    """The snippet of FORMAT.md."""
+    (found,) = re.findall(r"```rsyslog\n(.*?)```", FORMAT.read_text(), re.S)
+    return found
 
 
 @pytest.fixture
@@ -48,9 +56,9 @@ def log(
 ) -> Iterator[socket.socket]:
     """The socket that programs' syslog(3) writes to, of an rsyslogd of its own."""
     config = tmp_path / "rsyslog.conf"
-    config.write_text(
-        CONFIG.format(folder=tmp_path, endpoint=ingester.ingest, template=request.param)
-    )
+    snippet = documented().replace("tcp://127.0.0.1:5555", ingester.ingest)
+    snippet = snippet.replace("action(", f'action(template="{request.param}" ')
+    config.write_text(INPUT.format(folder=tmp_path) + snippet)
     command = ["rsyslogd", "-n", "-f", str(config), "-i", str(tmp_path / "pid")]
     daemon = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
@@ -64,6 +72,25 @@ def log(
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.communicate(timeout=20)
+
+
+def test_the_readme_has_a_whole_configuration(tmp_path: Path) -> None:
+    """On one line what FORMAT.md has on two; rsyslogd takes it as it stands."""
+    line = " ".join(documented().splitlines())
+    assert f"`{line}`" in (ROOT / "README.md").read_text()
+    config = tmp_path / "rsyslog.conf"
+    config.write_text(f"{line}\n")
+
+    check = subprocess.run(
+        ["rsyslogd", "-N1", "-f", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert check.returncode == 0, check.stderr
+    assert "error" not in check.stderr.lower()
 
 
 def test_every_message_is_an_entry(
