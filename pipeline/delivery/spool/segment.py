@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,8 @@ class Segment:
         self.first = head.first
         self.last = head.first - 1
         self.rows = 0
+        self.levels: Counter[int] = Counter()
+        """Of the rows that were appended; of an adopted one they are not known."""
         self.is_counted = False
         """Whether `rows` is known, and `last` exactly."""
         self.dirty = False
@@ -119,17 +122,21 @@ class Segment:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def remove(self) -> None:
-        """Close and delete it; what can't be deleted is adopted later."""
+    def remove(self) -> bool:
+        """Close and delete it, if it can be: else it is adopted later."""
         self.close()
-        with suppress(OSError):
-            self.path.unlink()
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
 
 
 def create(folder: Path, producer: bytes, first: int) -> Segment:
     """A new file with its head; raises OSError."""
     path = folder / f"{producer.hex()}.{first:020d}{SUFFIX}"
     head = Head(new_marker(), producer, first)
+    path.unlink(missing_ok=True)  # begun by a call that a signal's handler cut short
     descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     segment = Segment(path, head, 0, descriptor)
     segment.is_counted = True

@@ -18,14 +18,16 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pipeline.batch.encode import Row
 from pipeline.delivery.spool.forks import close_in_children
 from pipeline.delivery.spool.lock import Lock, take_lock
+from pipeline.delivery.spool.mark import Mark, pack_mark
 from pipeline.delivery.spool.reading import Reader
 from pipeline.delivery.spool.records import (
     BATCH,
@@ -36,6 +38,7 @@ from pipeline.delivery.spool.records import (
     Batch,
     Record,
     RowPacker,
+    levels_in,
     pack_batch,
     pack_record,
 )
@@ -52,6 +55,15 @@ SEGMENTS_LEAST: Final = 8
 """A segment has at most this share of the limit: space comes back in such steps."""
 
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Extent(NamedTuple):
+    """What a segment holds."""
+
+    first: int
+    last: int
+    levels: Counter[int]
+    """Rows by level, as they were appended."""
 
 
 class Spool:
@@ -77,6 +89,8 @@ class Spool:
         self.bytes = sum(segment.size for segment in segments)
         self.torn_bytes = 0
         """Cut off at its end when it was adopted: no append had returned from there."""
+        self.mark = Mark()
+        """As the lock file has it."""
         self.unsafe = 0
         """Segments whose fsync failed."""
         self._fsync = fsync
@@ -109,10 +123,20 @@ class Spool:
         return 0 if self.is_empty else self._last
 
     @property
+    def appended(self) -> int:
+        """The highest number that was ever appended; 0 when none was."""
+        return self._last
+
+    @property
     def oldest_last(self) -> int:
         """The highest number that `drop_oldest` would give up; 0 without a segment."""
         with self._lock:
             return self._segments[0].last if self._segments else 0
+
+    def extents(self) -> list[Extent]:
+        """What its segments hold, the oldest first."""
+        with self._lock:
+            return [Extent(s.first, s.last, s.levels) for s in self._segments]
 
     @property
     def damaged(self) -> int:
@@ -140,6 +164,7 @@ class Spool:
                 place = segment.size
                 data = pack_record(segment.marker, ROW, number, body, place)
                 self._write(segment, data, number, 1)
+                segment.levels[row[2]] += 1
             finally:
                 self._busy = False
 
@@ -149,7 +174,8 @@ class Spool:
             with self._lock, self._appending():
                 bodies = [self._packer.pack(row) for row in rows]
                 numbers = range(number, number + len(rows))
-                self._append(ROW, numbers, bodies, numbers[-1], len(rows))
+                levels = Counter(row[2] for row in rows)
+                self._append(ROW, numbers, bodies, numbers[-1], levels)
 
     def append_batch(
         self, sequence: int, span: int, count: int, codec: int, payload: bytes
@@ -158,8 +184,9 @@ class Spool:
         body = pack_batch(Batch(sequence, span, count, codec, payload))
         if len(body) > BODY_BYTES:
             raise EntryError("batch", f"{len(body):,} bytes", f"at most {BODY_BYTES:,}")
+        levels = levels_in(payload, count)
         with self._lock, self._appending():
-            self._append(BATCH, [sequence], [body], sequence + span - 1, count)
+            self._append(BATCH, [sequence], [body], sequence + span - 1, levels)
 
     def sync(self, now: float) -> None:
         """With fsync="interval": bring to the disk what is a second old.
@@ -219,6 +246,16 @@ class Spool:
         for segment in gone:
             segment.remove()
 
+    def note(self, mark: Mark) -> None:
+        """Have it in the lock file for who adopts this; numbers there only grow."""
+        with self._lock:
+            if self._own is None or self.mark == mark:
+                return
+            mark = Mark(*map(max, self.mark, mark))
+            with suppress(OSError):  # an adopter asks the ingester, too
+                self._own.write(pack_mark(mark))
+                self.mark = mark
+
     def drop_oldest(self) -> int:
         """Give up the oldest segment; how many rows were not durable."""
         with self._lock:
@@ -233,25 +270,30 @@ class Spool:
         oldest.remove()
         return max(0, min(oldest.rows if oldest.is_counted else numbers, numbers))
 
-    def close(self, *, remove: bool = False) -> None:
-        """Let go of it; files stay for an adopter unless they are empty or `remove`."""
+    def close(self, *, remove: bool = False) -> bool:
+        """Let go of it; files stay for an adopter unless they are empty or `remove`.
+
+        Whether all of them are gone.
+        """
         with self._lock:
             if self._closed:
-                return
+                return False
             self._closed = "it is closed"
             remove = remove or self.is_empty
+            gone = remove
             for segment in self._segments:
                 if remove:
-                    segment.remove()
+                    gone &= segment.remove()
                     continue
                 if segment.dirty and self._fsync != "none":
                     with suppress(OSError):
                         segment.sync()
                 segment.close()
             if self._own is not None:
-                self._own.release(remove=remove)
+                self._own.release(remove=gone)
             self._segments, self._active = [], None
             self.bytes = 0
+            return gone
 
     def disown(self) -> None:
         """In a forked child: close without a trace, whatever other threads held."""
@@ -281,7 +323,7 @@ class Spool:
         numbers: Sequence[int],
         bodies: Sequence[bytes],
         last: int,
-        count: int,
+        levels: Counter[int],
     ) -> None:
         size = sum(map(len, bodies)) + len(bodies) * RECORD_BYTES
         segment = self._room(numbers[0], size)
@@ -290,7 +332,8 @@ class Spool:
         for number, body in zip(numbers, bodies, strict=True):
             records.append(pack_record(segment.marker, kind, number, body, place))
             place += RECORD_BYTES + len(body)
-        self._write(segment, b"".join(records), last, count)
+        self._write(segment, b"".join(records), last, levels.total())
+        segment.levels.update(levels)
 
     def _room(self, number: int, size: int) -> Segment:
         """The segment to append so many bytes to."""
@@ -312,17 +355,23 @@ class Spool:
         return segment or self._begin(number)
 
     def _write(self, segment: Segment, data: bytes, last: int, count: int) -> None:
+        before = (self.bytes, segment.size, segment.rows)
         try:
             segment.write(data)
             if self._fsync == "always":
                 self._sync_written(segment, len(data))
+            self.bytes += len(data)
+            segment.rows += count
+            segment.last = self._last = last
         except OSError as error:
             if error.errno not in _NO_SPACE:  # another file may be spared
                 self._end_segment()
             raise self._error("it can't be written", error) from error
-        self.bytes += len(data)
-        segment.rows += count
-        segment.last = self._last = last
+        except BaseException:  # a signal's handler has raised: it is not there
+            self.bytes, size, segment.rows = before
+            with suppress(OSError):
+                segment.cut(size)
+            raise
 
     def _sync_written(self, segment: Segment, size: int) -> None:
         """Bring a write to the disk; what it refuses is not there."""
