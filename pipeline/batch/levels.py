@@ -5,11 +5,17 @@ For who gives a batch up and has to say what was lost; needs no numpy.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
+from typing import Final
 
 from pipeline.batch.layout import COLUMN, HEAD, LEVEL, Codec
 from pipeline.compression import decompress
+from pipeline.errors import FrameError
 from pipeline.limits import BATCH_ROWS
+
+UNKNOWN_LEVEL: Final = 0
+"""Of a row that can't be read any more."""
 
 
 def levels_of(payload: bytes) -> Counter[int]:
@@ -30,3 +36,14 @@ def levels_of(payload: bytes) -> Counter[int]:
         name += name_bytes
         data += stored
     return Counter()
+
+
+def levels_in(payload: bytes, rows: int) -> Counter[int]:
+    """As many as `rows`, whatever state the payload is in; 0: of an unknown level."""
+    try:
+        found = levels_of(payload)
+    except (FrameError, struct.error, UnicodeDecodeError):
+        found = Counter()
+    if found.total() != rows:
+        return +Counter({UNKNOWN_LEVEL: rows})
+    return found

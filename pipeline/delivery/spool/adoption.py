@@ -14,7 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from pipeline.delivery.spool.lock import SUFFIX, is_free, maybe_lock, open_file
+from pipeline.delivery.spool.lock import SUFFIX, Lock, is_free, maybe_lock, open_file
+from pipeline.delivery.spool.mark import Mark, maybe_mark
 from pipeline.delivery.spool.records import HEAD_BYTES, MAGIC, maybe_head
 from pipeline.delivery.spool.segment import Segment
 from pipeline.delivery.spool.spool import Spool
@@ -59,6 +60,7 @@ def _maybe_spool(folder: Path, producer: bytes, report: Report) -> Spool | None:
     try:
         segments = _segments(folder, producer, report)
         torn = _number(segments or [], report)
+        mark = _mark(lock, producer, report)
     except OSError:
         lock.release(remove=False)
         raise
@@ -67,7 +69,16 @@ def _maybe_spool(folder: Path, producer: bytes, report: Report) -> Spool | None:
         return None
     spool = Spool(folder, producer, limit_bytes=0, lock=lock, segments=segments)
     spool.torn_bytes = torn
+    spool.mark = mark
     return spool
+
+
+def _mark(lock: Lock, producer: bytes, report: Report) -> Mark:
+    data = lock.read()
+    mark = maybe_mark(data)
+    if mark is None and any(data):
+        report(f"spool of {producer.hex()}: its lock file has no mark that is known")
+    return mark or Mark()
 
 
 def _segments(folder: Path, producer: bytes, report: Report) -> list[Segment] | None:

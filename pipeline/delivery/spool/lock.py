@@ -14,6 +14,7 @@ SUFFIX: Final = ".spool"
 
 _OWN_FILE: Final = 0o600
 _OWN_FOLDER: Final = 0o700
+_CONTENT_BYTES: Final = 64
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -36,6 +37,14 @@ class Lock:
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+
+    def read(self) -> bytes:
+        """What its file says; raises OSError."""
+        return os.pread(self._descriptor, _CONTENT_BYTES, 0)
+
+    def write(self, data: bytes) -> None:
+        """Have its file say this, whole or not at all; raises OSError."""
+        os.pwrite(self._descriptor, data, 0)
 
     def release(self, *, remove: bool) -> None:
         """Let others have it; a file that guards nothing is removed."""

@@ -22,13 +22,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from pipeline.batch.encode import Row
+from pipeline.batch.levels import levels_in
 from pipeline.delivery.spool.forks import close_in_children
+from pipeline.delivery.spool.holding import Holding
 from pipeline.delivery.spool.lock import Lock, take_lock
-from pipeline.delivery.spool.mark import Mark, pack_mark
-from pipeline.delivery.spool.reading import Reader
 from pipeline.delivery.spool.records import (
     BATCH,
     BODY_BYTES,
@@ -36,9 +36,7 @@ from pipeline.delivery.spool.records import (
     RECORD_BYTES,
     ROW,
     Batch,
-    Record,
     RowPacker,
-    levels_in,
     pack_batch,
     pack_record,
 )
@@ -57,16 +55,7 @@ SEGMENTS_LEAST: Final = 8
 _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Extent(NamedTuple):
-    """What a segment holds."""
-
-    first: int
-    last: int
-    levels: Counter[int]
-    """Rows by level, as they were appended."""
-
-
-class Spool:
+class Spool(Holding):
     """What one producer has numbered and the ingester has not acknowledged.
 
     Folder (0700) and files (0600) are made by the first append. A spool that is adopted
@@ -83,70 +72,20 @@ class Spool:
         lock: Lock | None = None,
         segments: Sequence[Segment] = (),
     ) -> None:
-        self.folder = folder
-        self.producer = producer
+        segment_bytes = min(SEGMENT_BYTES, limit_bytes // SEGMENTS_LEAST)
+        super().__init__(folder, producer, segment_bytes, lock, segments)
         self.limit_bytes = limit_bytes
-        self.bytes = sum(segment.size for segment in segments)
         self.torn_bytes = 0
         """Cut off at its end when it was adopted: no append had returned from there."""
-        self.mark = Mark()
-        """As the lock file has it."""
         self.unsafe = 0
         """Segments whose fsync failed."""
         self._fsync = fsync
-        self._segment_bytes = min(SEGMENT_BYTES, limit_bytes // SEGMENTS_LEAST)
-        self._own = lock
-        self._segments = list(segments)
-        self._active: Segment | None = None
-        self._last = segments[-1].last if segments else 0
-        self._durable = 0
         self._synced = 0.0
         self._new_files = False
-        self._reader = Reader()
         self._packer = RowPacker()
-        self._lock = threading.RLock()
         self._busy = False
         self._closed = ""
         close_in_children(self)
-
-    @property
-    def first(self) -> int:
-        """The lowest number held; 0 when it is empty."""
-        with self._lock:
-            if self.is_empty or not self._segments:
-                return 0
-            return max(self._segments[0].first, self._durable + 1)
-
-    @property
-    def last(self) -> int:
-        """The highest number held; 0 when it is empty."""
-        return 0 if self.is_empty else self._last
-
-    @property
-    def appended(self) -> int:
-        """The highest number that was ever appended; 0 when none was."""
-        return self._last
-
-    @property
-    def oldest_last(self) -> int:
-        """The highest number that `drop_oldest` would give up; 0 without a segment."""
-        with self._lock:
-            return self._segments[0].last if self._segments else 0
-
-    def extents(self) -> list[Extent]:
-        """What its segments hold, the oldest first."""
-        with self._lock:
-            return [Extent(s.first, s.last, s.levels) for s in self._segments]
-
-    @property
-    def damaged(self) -> int:
-        """Places where no record could be read; their numbers are lost."""
-        return self._reader.damaged
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether all that was appended is durable or given up."""
-        return self._last <= self._durable
 
     def append_row(self, number: int, row: Row) -> None:
         """Append one row; `number` is higher than any before.
@@ -216,59 +155,6 @@ class Spool:
                     segment.close()
         if failed:
             raise self._error("fsync failed", failed[0])
-
-    def read(self, number: int, rows: int, size: int) -> list[Record]:
-        """Records from `number` on, at least one if there is any.
-
-        As many as `rows` rows and `size` bytes; a batch that `number` is inside of
-        comes whole. A damaged record is counted and skipped, so that numbers jump.
-        Nothing when no record from `number` on can be read. Raises DeliveryError when a
-        segment can't be opened.
-        """
-        with self._lock:
-            there = [(s, s.size) for s in self._segments if s.last >= number]
-        try:
-            return self._reader.read(there, number, rows, size)
-        except OSError as error:
-            raise self._error("it can't be read", error) from error
-
-    def release(self, durable: int) -> None:
-        """Delete segments that are wholly durable; `durable` never moves back."""
-        with self._lock:
-            self._durable = max(self._durable, durable)
-            gone = []
-            while self._segments and self._segments[0].last <= self._durable:
-                # A fresh one stays: a file for each acknowledgement would cost more.
-                oldest = self._segments[0]
-                if oldest is self._active and oldest.size < self._segment_bytes // 4:
-                    break
-                gone.append(self._take_out())
-        for segment in gone:
-            segment.remove()
-
-    def note(self, mark: Mark) -> None:
-        """Have it in the lock file for who adopts this; numbers there only grow."""
-        with self._lock:
-            if self._own is None or self.mark == mark:
-                return
-            mark = Mark(*map(max, self.mark, mark))
-            with suppress(OSError):  # an adopter asks the ingester, too
-                self._own.write(pack_mark(mark))
-                self.mark = mark
-
-    def drop_oldest(self) -> int:
-        """Give up the oldest segment; how many rows were not durable."""
-        with self._lock:
-            if not self._segments:
-                return 0
-            oldest = self._take_out()
-            if not oldest.is_counted:
-                with suppress(OSError):
-                    oldest.measure()
-            numbers = oldest.last - max(oldest.first - 1, self._durable)
-            self._durable = max(self._durable, oldest.last)
-        oldest.remove()
-        return max(0, min(oldest.rows if oldest.is_counted else numbers, numbers))
 
     def close(self, *, remove: bool = False) -> bool:
         """Let go of it; files stay for an adopter unless they are empty or `remove`.
@@ -414,15 +300,5 @@ class Spool:
         elif not (segment.dirty and self._fsync == "interval"):
             segment.close()
 
-    def _take_out(self) -> Segment:
-        segment = self._segments.pop(0)
-        self.bytes -= segment.size
-        if segment is self._active:
-            self._active = None
-        return segment
-
     def _reentered(self) -> DeliveryError:
         return DeliveryError(self.folder, "it is in the middle of an append")
-
-    def _error(self, problem: str, error: OSError) -> DeliveryError:
-        return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
