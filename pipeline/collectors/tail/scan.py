@@ -7,13 +7,13 @@ import re
 import stat
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from glob import has_magic, iglob
 from pathlib import Path
 from typing import Final
 
 from pipeline.collectors.tail.identity import Inode
+from pipeline.collectors.tail.walk import Walk, is_at
 from pipeline.settings.model import Files
 
 FILES_MAX: Final = 4096
@@ -62,28 +62,52 @@ class Scan:
     beyond: int = 0
     """Files that were left alone because there are too many."""
 
+    unlisted: dict[str, str] = field(default_factory=dict)
+    """Folders of which not all could be seen, each with why."""
+
+    is_partial: bool = False
+    """Whether files may be anywhere and not be seen: out of descriptors, say."""
+
+    @property
+    def problem(self) -> str:
+        """What could not be seen, in one line; mostly nothing."""
+        for folder, problem in self.unlisted.items():
+            more = len(self.unlisted) - 1
+            others = f" and {more} others" if more else ""
+            return f"can't see all of {folder}{others}: {problem}"
+        return ""
+
+    def hides(self, file: Found) -> bool:
+        """Whether one that wasn't found may be there all the same."""
+        if self.is_partial:
+            return True
+        within = any(
+            file.path.startswith(os.path.join(folder, "")) for folder in self.unlisted
+        )
+        return within and is_at(file.path, *file.inode)
+
 
 def scan(groups: Sequence[Files]) -> Scan:
     """All files of all groups; one that two groups name belongs to the first."""
     found: dict[Inode, Found] = {}
+    walk = Walk()
     for group in groups:
-        for file in _group(group):
+        for file in _group(group, walk):
             found.setdefault(file.inode, file)
     files = sorted(found.values(), key=lambda file: file.modified, reverse=True)
-    return Scan(files[:FILES_MAX], max(0, len(files) - FILES_MAX))
+    beyond = max(0, len(files) - FILES_MAX)
+    return Scan(files[:FILES_MAX], beyond, walk.unlisted, walk.is_partial)
 
 
-def _group(group: Files) -> Iterator[Found]:
+def _group(group: Files, walk: Walk) -> Iterator[Found]:
     folders: dict[str, set[str]] = {}
     for pattern in map(os.path.expanduser, group.paths):
         # One that is away for the moment still tells of those that it was before.
-        paths = iglob(pattern, recursive=True) if has_magic(pattern) else [pattern]
-        for path in paths:
-            folder, name = os.path.split(os.path.abspath(path))
+        for folder, name in walk.matches(os.path.abspath(pattern)):
             if not _is_excluded(folder, name, group.exclude):
                 folders.setdefault(folder, set()).add(name)
     for folder, names in folders.items():
-        yield from _folder(folder, names, group)
+        yield from _folder(folder, names, group, walk)
 
 
 def _is_excluded(folder: str, name: str, exclude: Sequence[str]) -> bool:
@@ -91,11 +115,11 @@ def _is_excluded(folder: str, name: str, exclude: Sequence[str]) -> bool:
     return any(fnmatch(path if "/" in glob else name, glob) for glob in exclude)
 
 
-def _folder(folder: str, matched: set[str], group: Files) -> Iterator[Found]:
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:  # may be entered, but not listed
-        names = sorted(matched)
+def _folder(
+    folder: str, matched: set[str], group: Files, walk: Walk
+) -> Iterator[Found]:
+    # A folder that can't be listed may still be entered.
+    names = sorted({*matched, *(name.text for name in walk.names(folder))})
     primaries: dict[str, str] = {}
     for name in sorted(matched):  # the shortest first, so that it stays
         for other in _beginning_with(name, names):
@@ -104,7 +128,7 @@ def _folder(folder: str, matched: set[str], group: Files) -> Iterator[Found]:
     for name, primary in primaries.items():
         if name not in matched and _is_excluded(folder, name, group.exclude):
             continue
-        found = _found(folder, name, primary, group, name in matched)
+        found = _found(folder, name, primary, group, name in matched, walk)
         if found is not None:
             members.setdefault(primary, []).append(found)
     for family in members.values():
@@ -119,14 +143,11 @@ def _beginning_with(prefix: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _found(
-    folder: str, name: str, primary: str, group: Files, is_matched: bool
+    folder: str, name: str, primary: str, group: Files, is_matched: bool, walk: Walk
 ) -> Found | None:
     path = os.path.join(folder, name)
-    try:
-        seen = os.stat(path)
-    except OSError:  # gone since, or a link to nowhere
-        return None
-    if not stat.S_ISREG(seen.st_mode):
+    seen = walk.look(path)
+    if seen is None or not stat.S_ISREG(seen.st_mode):
         return None
     inode = Inode(seen.st_dev, seen.st_ino)
     full = os.path.join(folder, primary)
