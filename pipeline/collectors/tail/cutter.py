@@ -83,6 +83,11 @@ class Cutter:
         return self._open is not None
 
     @property
+    def opened(self) -> int:
+        """Where that entry begins; -1: none does."""
+        return -1 if self._open is None else self._open.start
+
+    @property
     def is_within_line(self) -> bool:
         """Whether a line was begun."""
         return self.position > self.line_start

@@ -58,6 +58,8 @@ class Feed:
         self.rejected = 0
         self._parser = parser
         self._line_start = (start, self.before)
+        self._opened = (-1, 0)
+        """Where the entry begins that may go on, and when it was read."""
 
     @property
     def memory(self) -> int:
@@ -81,6 +83,7 @@ class Feed:
         recent = self.before + chunk
         pieces = self.cutter.feed(chunk)
         self._add(pieces, self.cutter.settled, now, begun, recent)
+        self._note_opened(now)
         line = self.cutter.line_start
         if line != self._line_start[0]:
             self._line_start = (line, recent[: line - begun][-TAIL_BYTES:])
@@ -98,7 +101,8 @@ class Feed:
     def skip(self, end: int, before: bytes) -> None:
         """Send nothing of the file up to `end`, and have that remembered."""
         tail = file_tail(before)
-        self.window.add(b"", 0, Codec(0), span=end - self.window.last, tail=tail)
+        span = end - self.window.last
+        self.window.add(b"", 0, Codec(0), span=span, flush=True, tail=tail)
         joins = self.cutter.joins
         self.cutter = Cutter(end, joins=joins)
         self.before = before[-TAIL_BYTES:]
@@ -115,6 +119,13 @@ class Feed:
     def _end(self, pieces: list[Piece], now: int) -> None:
         begun = self.cutter.position - len(self.before)
         self._add(pieces, self.cutter.settled, now, begun, self.before)
+        self._note_opened(now)
+
+    def _note_opened(self, now: int) -> None:
+        """An entry arrives with its first line, whenever its last one does."""
+        start = self.cutter.opened
+        if start != self._opened[0]:
+            self._opened = (start, now)
 
     def _add(
         self, pieces: list[Piece], settled: int, now: int, begun: int, recent: bytes
@@ -128,7 +139,11 @@ class Feed:
 
     def _send(self, pieces: Sequence[Piece], end: int, tail: int, now: int) -> None:
         first = self.window.last
-        rows = [self._parser.entry(piece.line, now) for piece in pieces]
+        opened, then = self._opened
+        rows = [
+            self._parser.entry(piece.line, then if piece.start == opened else now)
+            for piece in pieces
+        ]
         places = [piece.start - first for piece in pieces]
         payload, count = self._encode(rows, places)
         flush = self.hurries and not self.window.durable
