@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
+from typing import Final
 
 from pipeline.collectors.tail.followed import Followed, Stage
+
+_NOW: Final = 1 << 63
 
 
 class Choice(Enum):
@@ -62,10 +65,31 @@ def readable(files: Iterable[Followed]) -> list[Followed]:
             _lower(known, file)
     first: dict[str, int] = {}
     for file in files:
-        if file.stage is Stage.READING and file.is_past and _is_unfinished(file, known):
+        if file.is_past and _is_unfinished(file, known):
             _lower(first, file)
     reading = (file for file in files if file.stage is Stage.READING and file.is_due)
     return [file for file in reading if _is_next(file, first)]
+
+
+def unclosed(files: Iterable[Followed]) -> list[Followed]:
+    """Older selves read to their end, whose last entry must not wait for another line.
+
+    For newer ones have something to read: their entries come later.
+    """
+    files = list(files)
+    latest: dict[str, int] = {}
+    for file in files:
+        if file.stage is not Stage.READING or not file.is_due:
+            continue
+        name, change = file.found.primary, file.last_change
+        latest[name] = max(change, latest.get(name, change)) if file.is_past else _NOW
+    return [
+        file
+        for file in files
+        if file.is_past and not file.is_due and file.feed is not None
+        if file.feed.cutter.is_open
+        if file.last_change < latest.get(file.found.primary, 0)
+    ]
 
 
 def _lower(changes: dict[str, int], file: Followed) -> None:
@@ -87,6 +111,10 @@ def _is_next(file: Followed, first: dict[str, int]) -> bool:
 
 
 def _is_unfinished(file: Followed, known: Mapping[str, int]) -> bool:
+    if file.stage is Stage.ASKING:
+        return True  # it may have more
+    if file.stage is not Stage.READING:
+        return False
     if file.is_due:
         return True
     oldest = known.get(file.found.primary)

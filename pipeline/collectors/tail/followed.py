@@ -71,6 +71,9 @@ class Followed:
     is_early: bool
     """Whether it was there when the process started."""
 
+    old_bytes: int = 0
+    """Of it that were there when the process started."""
+
     stage: Stage = Stage.NEW
     file: OpenFile | None = None
     feed: Feed | None = None
@@ -171,6 +174,8 @@ class Followed:
         look = self.file.look()
         if (look.size, look.modified) == (self.size, self.modified):
             return False
+        if look.size < self.old_bytes:
+            self.old_bytes = 0  # emptied: what is in it now was not there
         self.size, self.modified = look.size, look.modified
         self.changed_at = now
         return True
@@ -205,6 +210,9 @@ class Followed:
         The bytes before them come with the same call, so that nothing can change
         between the look at what it was and the reading of what it has become.
         """
+        if self.file is None:
+            self.open()
+            self.look(moment)
         file, feed = self.open(), self.feed
         assert feed is not None
         position, before = feed.cutter.position, feed.before
@@ -222,14 +230,16 @@ class Followed:
         self.is_due = len(chunk) == CHUNK_BYTES
         return True
 
-    def skip_to_end(self) -> None:
-        """Begin behind the last line that is there; raises OSError."""
+    def skip_old(self, now: float) -> None:
+        """Begin behind the last line that was there at the start; raises OSError."""
         file, feed = self.open(), self.feed
         assert feed is not None
-        size = file.look().size
-        start = max(feed.window.last, size - _SKIP_BYTES)
-        data = file.read(start, size - start)
-        end = start + (data.rfind(b"\n") + 1 or len(data))
+        self.look(now)
+        start = max(0, self.old_bytes - _SKIP_BYTES)
+        data = file.read(start, self.old_bytes - start)
+        end = start + data.rfind(b"\n") + 1
+        if end == start > 0:  # within a line that is longer than any entry
+            end = self.old_bytes
         if end > feed.window.last:
             feed.skip(end, file.before(end))
 

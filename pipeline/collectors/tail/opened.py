@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 from pipeline.collectors.tail.identity import FINGERPRINT_BYTES, Inode
 from pipeline.wire.frame import TAIL_BYTES
+
+_SPARE: Final = 256
+"""Descriptors for all else: sockets, folders, collectors of one's own."""
 
 
 class Look(NamedTuple):
@@ -25,9 +29,13 @@ class Look(NamedTuple):
 class OpenFile:
     """A regular file; whatever its name is by now, this is still the same one."""
 
+    count: ClassVar[int] = 0
+    """How many are open."""
+
     def __init__(self, path: Path) -> None:
         """Raises OSError; a FIFO or device is refused without waiting for it."""
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        OpenFile.count += 1
         found = os.fstat(self._fd)
         if not stat.S_ISREG(found.st_mode):
             self.close()
@@ -54,6 +62,7 @@ class OpenFile:
 
     def close(self) -> None:
         """Close it."""
+        OpenFile.count -= 1
         os.close(self._fd)
 
     def __enter__(self) -> Self:
@@ -63,3 +72,17 @@ class OpenFile:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+
+def allow(files: int) -> int:
+    """Have the process allowed to open so many files beside all else.
+
+    How many it may; fewer than asked for when the hard limit says so.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = files + _SPARE
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(soft // 4, soft - _SPARE)
+    return files

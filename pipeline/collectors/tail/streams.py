@@ -49,7 +49,9 @@ class Streams:
         window = Window(producer, clock.monotonic_ns(), start)
         joins = followed.found.group.multiline == "auto"
         followed.feed = Feed(window, before, parser_of(followed), joins=joins)
-        followed.feed.hurries = not followed.found.is_matched
+        # So that what is begun at its beginning is known as such, whatever happens.
+        ends = followed.found.group.start == "end"
+        followed.feed.hurries = ends or not followed.found.is_matched
         followed.stage, followed.is_due = Stage.READING, True
         followed.is_known, followed.generation = True, generation
         self._owners[producer] = followed

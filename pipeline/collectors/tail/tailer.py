@@ -17,16 +17,12 @@ from typing import Final
 from pipeline import clock, transport
 from pipeline.collectors.link import Link
 from pipeline.collectors.tail.asking import Asking
-from pipeline.collectors.tail.family import Choice, choose, readable
-from pipeline.collectors.tail.followed import (
-    OPEN_SECONDS,
-    Followed,
-    Stage,
-    covers,
-)
+from pipeline.collectors.tail.family import Choice, choose, readable, unclosed
+from pipeline.collectors.tail.followed import OPEN_SECONDS, Followed, Stage, covers
 from pipeline.collectors.tail.identity import Inode
+from pipeline.collectors.tail.opened import OpenFile, allow
 from pipeline.collectors.tail.probe import GENERATIONS_MAX, Mark, matches
-from pipeline.collectors.tail.scan import FILES_MAX, Found, scan
+from pipeline.collectors.tail.scan import FILES_MAX, Found, Scan, scan
 from pipeline.collectors.tail.sending import Sending
 from pipeline.collectors.tail.streams import Streams
 from pipeline.service import StopSignal, say
@@ -70,11 +66,20 @@ class Tailer:
         self._link.register(self._poller)
         self._look_at = self._scan_at = clock.monotonic()
         self._since = clock.now_ns()
+        self._open_max = OPEN_MAX
+        self._is_crowded = False
+        """Whether a file was closed because too many are open."""
+
+        self._problem = ""
         self._has_scanned = False
+        self._first: Scan | None = scan(groups)
+        """What was there before; what comes from now on is new."""
+
         self._is_busy = False
 
     def run(self, stop: StopSignal) -> None:
         """Follow until asked to stop; then wait a moment for what is on its way."""
+        self._open_max = allow(OPEN_MAX)
         self._poller.watch(stop.fileno())
         while not stop.is_set:
             self.turn()
@@ -127,14 +132,18 @@ class Tailer:
     # Which files there are
 
     def _scan(self, moment: float) -> None:
-        found = scan(self._groups)
+        found, self._first = self._first or scan(self._groups), None
         took = clock.monotonic() - moment
         self._scan_at = moment + max(SCAN_SECONDS, _SCAN_SHARE * took)
         for file in found.files:
             self._meet(file, moment)
         seen = {file.inode for file in found.files}
         for inode in self.files.keys() - seen:
-            self._miss(self.files[inode], moment)
+            if not found.hides(self.files[inode].found):
+                self._miss(self.files[inode], moment)
+        if found.problem not in ("", self._problem):
+            say(f"collector: {found.problem}")
+        self._problem = found.problem
         if not self._has_scanned:
             for group in self._groups:
                 if not any(file.group is group for file in found.files):
@@ -147,13 +156,14 @@ class Tailer:
     def _meet(self, found: Found, moment: float) -> None:
         followed = self.files.get(found.inode)
         if followed is None:
-            followed = Followed(found, moment, is_early=not self._has_scanned)
+            old_bytes = 0 if self._has_scanned else found.size
+            followed = Followed(found, moment, not self._has_scanned, old_bytes)
             self.files[found.inode] = followed
             self._identify(followed, moment)
             return
         if followed.path != found.path:
             followed.renamed += 1
-            followed.changed_at = moment
+            followed.changed_at, followed.is_due = moment, True
             if followed.path == followed.found.primary:
                 say(f"collector: {followed.path} is {found.path} now")
         followed.found, followed.is_named = found, True
@@ -166,6 +176,10 @@ class Tailer:
             return self._streams.is_over(followed.after)
         if followed.stage is Stage.COPY and not self._streams.is_busy(followed.copied):
             return True
+        if followed.file is None and followed.seems_changed:
+            followed.is_due = followed.is_due or followed.stage is Stage.READING
+            if followed.stage is Stage.NEW:
+                return True
         is_closed = followed.stage in (Stage.CLOSED, Stage.IGNORED, Stage.COPY)
         return is_closed and followed.seems_changed
 
@@ -173,7 +187,14 @@ class Tailer:
         """Its names are gone; while it is open it is read to its end."""
         if followed.is_named:
             followed.is_named, followed.changed_at = False, moment
-        if followed.file is None and followed.feed is None:
+            followed.is_due = True
+        if followed.file is not None:
+            return
+        if followed.feed is not None:  # it was closed, since too many were open
+            followed.feed.finish(clock.now_ns())
+            self._streams.release(followed)
+            followed.stage = Stage.FAILED
+        elif self._streams.is_over(followed.after):
             self._asking.forget(followed)
             del self.files[followed.found.inode]
 
@@ -186,9 +207,15 @@ class Tailer:
 
     @contextmanager
     def _guarded(self, followed: Followed) -> Iterator[None]:
-        """A file that can't be opened or read is tried again; it is said once."""
+        """A file that can't be opened or read is tried again; it is said once.
+
+        One more than may be open is closed at once, and opened when it is needed.
+        """
         try:
             yield
+            if OpenFile.count > self._open_max and followed.is_named:
+                followed.close()
+                self._is_crowded = True
         except OSError as error:
             problem = error.strerror or str(error)
             if problem != followed.problem:
@@ -256,7 +283,7 @@ class Tailer:
                         continue
                     self._begin_fresh(followed)
                     if choice is Choice.SKIP:
-                        followed.skip_to_end()
+                        followed.skip_old(clock.monotonic())
 
     def _begin_fresh(self, followed: Followed) -> None:
         assert followed.probe is not None
@@ -284,12 +311,19 @@ class Tailer:
                     followed.is_due = True
                 self._advance(followed, moment)
         self._streams.see_off(moment)
-        opened = [f for f in self.files.values() if f.file is not None]
-        if len(opened) > OPEN_MAX:
-            opened.sort(key=lambda followed: followed.changed_at)
-            for followed in opened[: len(opened) - OPEN_MAX]:
-                if followed.is_caught_up:
-                    self._streams.retire(followed)
+        if self._is_crowded:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Close those that were quiet longest, for those that were closed for them."""
+        self._is_crowded = False
+        opened = [f for f in self.files.values() if f.file is not None and f.is_named]
+        opened.sort(key=lambda followed: followed.changed_at)
+        for followed in opened[: max(1, self._open_max // 8)]:
+            if followed.is_caught_up:
+                self._streams.retire(followed)
+            elif not followed.is_due:
+                followed.close()
 
     def _advance(self, followed: Followed, moment: float) -> None:
         """What time does to a file; raises OSError."""
@@ -307,7 +341,7 @@ class Tailer:
         elif followed.stage is Stage.READING and not followed.is_due:
             feed = followed.feed
             assert feed is not None
-            if is_over and followed.is_caught_up:
+            if followed.is_caught_up and (is_over or followed.file is None):
                 self._retire(followed)
             elif is_over:
                 feed.finish(clock.now_ns())
@@ -318,6 +352,9 @@ class Tailer:
         """Read a few chunks, of those that waited longest; whether there is more."""
         due = readable(self.files.values())
         due.sort(key=lambda followed: followed.fed_at)
+        for followed in unclosed(self.files.values()):
+            if followed.feed is not None:
+                followed.feed.close(clock.now_ns())
         for followed in due[:_CHUNKS_A_TURN]:
             if self._sending.memory >= self._memory_bytes:
                 return self._relieve(due, moment)
