@@ -42,27 +42,49 @@ class Ready(NamedTuple):
     on_durable: OnDurable | None = None
 
 
-@dataclass(slots=True)
+GONE: Final[Row] = (0, "", 0, "", None, None, None)
+"""Stands where a row was taken out."""
+
+
+@dataclass(slots=True, eq=False)
 class Portion:
     """What becomes a batch: rows, or one that is encoded already."""
 
     rows: list[Row]
     cost: int
     ready: Ready | None = None
+    gone: int = 0
+    """Rows that were taken out."""
+    known: int = 0
+    """Rows whose levels are known."""
+    ended: bool = False
+    """Whether all of them are known, and no more come."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it has, or will have."""
+        return self.ready.span if self.ready else len(self.rows) - self.gone
 
 
 class Accumulator:
-    """Rows that wait to be encoded: full portions, and one that is filling."""
+    """Rows that wait to be encoded: full portions, and one that is filling.
+
+    Any call may be cut short, by an exception of a signal's handler: all that counts is
+    what the portions hold, and what they cost is found anew when they are empty.
+    """
 
     def __init__(self, memory_bytes: int, batch_rows: int, batch_bytes: int) -> None:
         # Reentrant: a signal's handler may log in the middle of a call that logs.
         self.lock = threading.RLock()
         self.room = threading.Condition(self.lock)
-        self.rows: list[Row] = []
-        """The portion that is filling."""
         self.full: deque[Portion] = deque()
-        self.accepted = 0
-        """Rows that ever came in."""
+        self._portion = Portion([], 0)
+        """The one that is filling; its end puts it among the full ones."""
+        self.rows = self._portion.rows
+        self.passed = 0
+        """Numbers of what was taken, or goes another way."""
+        self.evicted = 0
+        """Rows that came in and were taken out again."""
         self.row_cost = _FIRST_GUESS
         """Bytes of a row beside its message."""
         self._memory_bytes = memory_bytes
@@ -76,6 +98,8 @@ class Accumulator:
         """For the portion that is filling."""
         self._walk_at = 0
         self._walked = -1
+        self._places: dict[int, deque[tuple[Portion, int]]] = {}
+        """Where rows of a level are, in order; known since one had to be taken out."""
 
     def append(self, row: Row) -> bool | None:
         """Keep a row, under the lock; None when there is no room for it.
@@ -91,10 +115,9 @@ class Accumulator:
         filling = self._filling + size
         if filling > self._free and (count or self.full or self._free < 0):
             return None
-        rows.append(row)
         self._filling = filling
-        self.accepted += 1
-        if count + 1 == self._batch_rows or filling >= self._batch_cost:
+        rows.append(row)
+        if count + 1 >= self._batch_rows or filling >= self._batch_cost:
             self._end_portion()
             return True
         return not count
@@ -112,9 +135,8 @@ class Accumulator:
         cost = len(ready.payload) + READY_COST
         if self.rows:
             self._end_portion()
-        self.full.append(Portion([], cost, ready))
         self._full_cost += cost
-        self.accepted += ready.span
+        self.full.append(Portion([], cost, ready))
         self._recount()
 
     def close(self) -> None:
@@ -136,8 +158,13 @@ class Accumulator:
     @property
     def numbers(self) -> int:
         """How many numbers what waits has, or will have."""
-        full = (p.ready.span if p.ready else len(p.rows) for p in self.full)
-        return sum(full) + len(self.rows)
+        self._settle_end()
+        return sum(p.numbers for p in self.full) + self._portion.numbers
+
+    @property
+    def accepted(self) -> int:
+        """Rows that ever came in; under the lock."""
+        return self.passed + self.numbers + self.evicted
 
     @property
     def is_empty(self) -> bool:
@@ -145,41 +172,75 @@ class Accumulator:
         return not (self.rows or self.full)
 
     def take(self) -> Portion:
-        """The next portion: a full one, else what waits."""
+        """The next portion: a full one, else what waits; it may have no rows left."""
         with self.lock:
+            self._settle_end()
             if not self.full:
                 self._end_portion()
             portion = self.full.popleft()
+            self.passed += portion.numbers
             self._full_cost -= portion.cost
+            rows, portion.rows = portion.rows, []
+            if portion.gone:
+                rows = [row for row in rows if row is not GONE]
+            if not self.full:
+                self._full_cost = 0
+                self._places.clear()
+                self._portion.known = 0
             self._recount()
-            return portion
+            return Portion(rows, portion.cost, portion.ready)
 
     def evict(self, below: int, *, newest: bool) -> int | None:
         """Take out a waiting row of the lowest level, if that is below; its level.
 
-        Under the lock; of several the newest or the oldest one.
+        Under the lock; of several the newest or the oldest one. Costs no more for many
+        rows than for few: each is looked at once.
         """
-        levels = [
-            row[2] for rows in (*(p.rows for p in self.full), self.rows) for row in rows
-        ]
-        lowest = min(levels, default=below)
-        if lowest >= below:
-            return None
-        place = levels.index(lowest)
-        if newest:
-            place = len(levels) - 1 - levels[::-1].index(lowest)
-        for portion in self.full:
-            if place < len(portion.rows):
-                share = portion.cost // len(portion.rows)
-                del portion.rows[place]
-                portion.cost -= share
-                self._full_cost -= share
-                self._recount()
-                return lowest
-            place -= len(portion.rows)
-        self._filling -= self._filling // len(self.rows)
-        del self.rows[place]
-        return lowest
+        self._settle_end()
+        self._learn_levels()
+        for level in sorted(self._places):
+            if level >= below:
+                break
+            places = self._places[level]
+            while places:
+                portion, place = places.pop() if newest else places.popleft()
+                # It may have been sent, or be here twice after a call cut short.
+                if place < len(portion.rows) and portion.rows[place] is not GONE:
+                    self._take_out(portion, place)
+                    return level
+            del self._places[level]
+        return None
+
+    def _learn_levels(self) -> None:
+        """Have the places of rows that came since the last time."""
+        fresh = [self._portion]
+        for portion in reversed(self.full):
+            if portion.ended:
+                break
+            fresh.append(portion)
+        for portion in reversed(fresh):
+            rows = portion.rows
+            for place in range(portion.known, len(rows)):
+                places = self._places.setdefault(rows[place][2], deque())
+                places.append((portion, place))
+            portion.known = len(rows)
+            portion.ended = portion is not self._portion
+
+    def _take_out(self, portion: Portion, place: int) -> None:
+        rows = portion.rows
+        left = len(rows) - portion.gone
+        rows[place] = GONE
+        portion.gone += 1
+        self.evicted += 1
+        if portion is self._portion:
+            self._filling -= self._filling // left
+            if left == 1:
+                self._begin_portion()
+        else:
+            share = portion.cost // left
+            portion.cost -= share
+            self._full_cost -= share
+            self._recount()
 
     def measured(self, cost: int, encoded_bytes: int) -> None:
         """Learn from an encoded portion what its bytes had cost in memory."""
@@ -199,14 +260,28 @@ class Accumulator:
         return max(0, missed)
 
     def _end_portion(self) -> None:
-        # The new one stands before anything is called that a signal could follow.
-        fresh: list[Row] = []
-        rows, self.rows = self.rows, fresh
-        cost, self._filling = self._filling, 0
+        """What is filling is full; nothing is lost or there twice wherever it stops."""
+        portion = self._portion
+        if not (self.full and self.full[-1] is portion):
+            portion.cost = self._filling
+            self._full_cost += portion.cost
+            self.full.append(portion)
+        fresh = Portion([], 0)
+        # A handler may have begun another one meanwhile; nothing runs between these.
+        if self._portion is portion:
+            self._portion, self.rows, self._filling = fresh, fresh.rows, 0
         self._walk_at, self._walked = 0, -1
-        self.full.append(Portion(rows, cost))
-        self._full_cost += cost
         self._recount()
+
+    def _begin_portion(self) -> None:
+        fresh = Portion([], 0)
+        self._portion, self.rows, self._filling = fresh, fresh.rows, 0
+        self._walk_at, self._walked = 0, -1
+
+    def _settle_end(self) -> None:
+        """Go on where the end of a portion was cut short."""
+        if self.full and self.full[-1] is self._portion:
+            self._end_portion()
 
     def _recount(self) -> None:
         self._free = self._memory_bytes - self._held - self._full_cost

@@ -133,7 +133,7 @@ class Collector:
         with accumulator.lock:
             wake = None if self._always else accumulator.append(row)
             if wake is None:
-                wake = self._gate.enter(row, self._sender)
+                wake = self._gate.enter(row)
         if wake:
             self._ring()
 
@@ -168,6 +168,7 @@ class Collector:
         end = clock.monotonic() + timeout
         box = self._outbox
         with self._accumulator.lock:
+            self._gate.catch_up()
             rows = box.flush_to = self._accumulator.accepted
         if rows:
             self._ring()
@@ -184,10 +185,11 @@ class Collector:
             if self._closed:
                 return box.settled + box.evicted >= self._accumulator.accepted
             self._closed = True
-            self._accumulator.close()
-            rows = box.flush_to = self._accumulator.accepted
             box.deadline = clock.monotonic() + timeout
             box.closing = True
+            self._gate.catch_up()
+            self._accumulator.close()
+            rows = box.flush_to = self._accumulator.accepted
         _open_collectors.discard(self)
         if rows:
             self._ring()
@@ -228,7 +230,7 @@ class Collector:
             self._outbox.last_error = "spool: no folder; set spool_dir or HOME"
         self._sender = Sender(self._endpoints, limits, self._outbox, self._on_error)
         session = self._sender.session
-        self._gate = Gate(limits, self._wait, self._outbox, session)
+        self._gate = Gate(limits, self._wait, self._outbox, session, self._sender)
         self._always = session.always
 
     def _wait_until(self, rows: int, end: float) -> bool:

@@ -73,6 +73,11 @@ class Numbering(Backlog):
         return self._limits.mode == "always" and self.spool is not None
 
     @property
+    def reached(self) -> int:
+        """The highest number that was ever spooled."""
+        return 0 if self.spool is None else self.spool.appended
+
+    @property
     def settled(self) -> int:
         """Rows that are durable, refused or lost."""
         return self.base + self.window.settled
@@ -88,6 +93,18 @@ class Numbering(Backlog):
         return self.window.last >= self.last and not self._pending
 
     # what callers do, under the lock, with spool="always"
+
+    def mend(self) -> None:
+        """Go on behind a call that an exception of a signal's handler has cut short.
+
+        What the spool has of it counts: memory may not have it, or not all its numbers.
+        """
+        waiting = self._box.accumulator
+        self.last = self._spooled = max(self.last, self.reached)
+        missing = self.base + self.last - waiting.accepted
+        if missing > 0:  # the sender reads them from the spool
+            self.behind = True
+            waiting.passed += missing
 
     def write(self, row: Row) -> Row:
         """Number a row and spool it; what is to be kept in memory of it.

@@ -56,8 +56,6 @@ class Outbox:
     accumulator: Accumulator
     settled: int = 0
     """Rows that are durable, refused or lost."""
-    evicted: int = 0
-    """Rows that were accepted, and dropped before they had a number."""
     flush_to: int = 0
     """Of the rows that were accepted, how many somebody waits for."""
     closing: bool = False
@@ -86,6 +84,11 @@ class Outbox:
     resent: int = 0
     connected: bool = False
     last_error: str | None = None
+
+    @property
+    def evicted(self) -> int:
+        """Rows that were accepted, and dropped before they had a number."""
+        return self.accumulator.evicted
 
     def drop(self, reason: str, levels: Counter[int]) -> None:
         """Count rows that were given up before they had a number."""

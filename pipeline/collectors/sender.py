@@ -55,8 +55,6 @@ class Sender:
         self._on_error = on_error
         self._encoder = Encoder(limits.compress, self._refuse)
         self.session = Session(limits, box, self._encoder, clock.monotonic_ns())
-        self._taken = 0
-        """Rows taken from callers so far."""
         self._first_seen: float | None = None
         self._blocked = False
         self._hello_by: float | None = None
@@ -282,12 +280,13 @@ class Sender:
         box = self._box
         ready = portion.ready
         if ready is not None:
-            self._taken += ready.span
             batches = [Encoded(ready.payload, ready.rows, ready.span)]
             self.session.queue(batches, flush=True, call=ready.on_durable)
             return
-        flush = self._taken + box.evicted < box.flush_to or box.closing
-        self._taken += len(portion.rows)
+        if not portion.rows:  # all of them were dropped for others
+            return
+        first = box.accumulator.passed - len(portion.rows)
+        flush = first + box.evicted < box.flush_to or box.closing
         before = self._encoder.bytes
         self.session.queue(self._encoder.encode(portion.rows), flush)
         if size := self._encoder.bytes - before:
@@ -300,7 +299,8 @@ class Sender:
 
     def _waited_enough(self) -> bool:
         box = self._box
-        if box.closing or box.pressed or box.flush_to > self._taken + box.evicted:
+        done = box.accumulator.passed + box.evicted
+        if box.closing or box.pressed or box.flush_to > done:
             return True
         now = clock.monotonic()
         if self._first_seen is None:
@@ -352,7 +352,9 @@ class Sender:
         waiting = self._box.accumulator
         portions = []
         while not waiting.is_empty:
-            portions.append(waiting.take())
+            portion = waiting.take()
+            if portion.numbers:
+                portions.append(portion)
         self.session.leave(portions, clock.monotonic_ns())
         with waiting.lock:
             waiting.room.notify_all()

@@ -1,5 +1,7 @@
 """Rows become portions, in bounded memory."""
 
+from typing import Any, cast
+
 import msgpack
 import pytest
 
@@ -191,3 +193,39 @@ def test_a_row_costs_more_than_it_takes_encoded() -> None:
     small: Row = (1 << 60, "web", 9, "", {"port": 8080, "host": "a1"}, ["t"], "f" * 32)
 
     assert cost_beside_message(small) > 4 * len(msgpack.packb(small))
+
+
+def test_taking_rows_out_does_not_look_at_all_of_them_again() -> None:
+    """A call that makes room costs as much however many rows wait."""
+    made = accumulator(memory=1 << 40, rows=100)
+    looked = 0
+
+    class Counted(tuple[Any, ...]):
+        def __getitem__(self, place: Any) -> Any:
+            nonlocal looked
+            looked += place == 2
+            return super().__getitem__(place)
+
+    for _ in range(10_000):
+        made.append(cast(Row, Counted(ROW)))
+    for _ in range(1000):
+        assert made.evict(17, newest=False) == 9
+
+    assert looked == 10_000
+    assert (made.numbers, made.accepted) == (9000, 10_000)
+    assert len(messages(made)) == 9000
+
+
+def test_a_portion_whose_rows_are_all_taken_out_is_none() -> None:
+    """Neither full nor filling; what comes later is there."""
+    made = accumulator()
+    for level in (5, 5, 5, 5):
+        made.append(row(level, "old"))
+    for _ in range(4):
+        assert made.evict(9, newest=True) == 5
+    assert made.evict(9, newest=True) is None
+    made.append(row(5, "new"))
+
+    assert made.numbers == 1
+    assert messages(made) == ["new"]
+    assert made.cost == 0
