@@ -93,6 +93,16 @@ def test_others_are_unknown(tmp_path):
     assert check(tmp_path / "logs.db", [Claim("p0", 1, 1)]).unknown == 3
 
 
+def test_strangers_are_told_apart(tmp_path):
+    """What an honest producer has under another name is none of theirs."""
+    path = tmp_path / "logs.db"
+    build_store(path, [rows(1), rows(2, source="x")])
+    build_store(path, [rows(7, 8, source="y")], OTHER)
+
+    found = check(path, [Claim("p0", 1, 1)])
+    assert (found.unknown, found.strangers) == (3, 2)
+
+
 def test_it_names_what_is_lost(tmp_path):
     """For whoever has to find out why."""
     build_store(tmp_path / "logs.db", [rows(1, 4)])
