@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import tempfile
 import time
@@ -52,8 +53,9 @@ def chosen(names: list[str]) -> dict[str, Fault]:
 
 
 def run(name: str, fault: Fault) -> Figures:
-    """One long form in a folder of its own."""
+    """One long form in a folder of its own, where spools are as well."""
     with tempfile.TemporaryDirectory(prefix="fault-") as folder:
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
         start = time.monotonic()
         found = fault(Path(folder), long=True)
         return found._replace(
