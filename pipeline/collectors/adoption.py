@@ -1,7 +1,8 @@
 """What dead processes have left in the spools' folder is sent, one after another.
 
 Each goes on under its own producer id, from where the ingester says that it is, beside
-what this process logs; then its files are deleted.
+what this process logs; then its files are deleted, and only then it has finished.
+Where the ingester has forgotten it, its lock file says from where.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pipeline.collectors.backlog import Backlog
 from pipeline.collectors.encoding import Encoder
 from pipeline.collectors.link import Link
 from pipeline.collectors.outbox import Limits
-from pipeline.delivery.spool import Spool, orphans
+from pipeline.delivery.spool import Mark, Spool, orphans
 from pipeline.delivery.window import Window
 from pipeline.errors import DeliveryError
 from pipeline.wire.frame import Acknowledgement, Reply
@@ -21,6 +22,9 @@ from pipeline.wire.frame import Acknowledgement, Reply
 SEARCH_SECONDS: Final = 60.0
 HELLO_SECONDS: Final = 2.0
 """A HELLO that has not come by then is asked for again."""
+
+REPORTS_KEPT: Final = 1000
+"""Of files that can't be adopted: each is told once, not at every search."""
 
 MEMORY_SHARE: Final = 8
 """One in so many bytes of a collector's memory is for what it adopts."""
@@ -34,6 +38,7 @@ class Adoption:
     ) -> None:
         self.spools = 0
         self.rows = 0
+        self.torn_bytes = 0
         self._limits = limits
         self._encoder = encoder
         self._report = report
@@ -41,7 +46,8 @@ class Adoption:
         self._search_at = self._hello_by = 0.0
         self._spool: Spool | None = None
         self._backlog: Backlog | None = None
-        self._start = self._end = 0
+        self._end = self._settled = 0
+        self._reported: set[str] = set()
 
     @property
     def producer(self) -> bytes | None:
@@ -71,13 +77,14 @@ class Adoption:
         if self._found is None:
             if now < self._search_at:
                 return
-            self._found = orphans(folder, self._report)
+            self._found = orphans(folder, self._report_once)
         self._spool = next(self._found, None)
         if self._spool is None:
             self._found = None
             self._search_at = now + SEARCH_SECONDS
             return
-        self._end = self._spool.last
+        self._end, self._settled = self._spool.last, 0
+        self.torn_bytes += self._spool.torn_bytes
         self._ask(self._spool, link, now)
 
     def acknowledge(self, reply: Acknowledgement, link: Link, now: int) -> None:
@@ -86,29 +93,33 @@ class Adoption:
         if spool is None or (self._backlog is None and reply.kind != Reply.HELLO):
             return
         backlog = self._backlog
-        if backlog is None:
-            self._start = reply.durable
         if backlog is None or not (
             backlog.cut_at == reply.accepted or backlog.window.boundary(reply.accepted)
         ):
             # What its owner had sent may still have come, in batches of other lengths.
+            if backlog is not None:
+                self._settled += backlog.rows - backlog.window.rows
             backlog = self._backlog = self._cut_anew(spool, reply, now)
             self._read(link)
+            if self._backlog is None:
+                return
         backlog.window.acknowledge(reply, now)
         spool.release(backlog.window.durable)
+        spool.note(Mark(backlog.window.durable, spool.mark.dropped))
         if backlog.window.is_empty and backlog.window.last >= self._end:
             self.spools += 1
-            self.rows += max(0, self._end - self._start)
-            self._end_spool(link, remove=True)
+            self.rows += self._settled + backlog.rows
+            self._finish(link, backlog.window, spool.mark.dropped)
 
     def send(self, link: Link, now: int, most: int) -> None:
         """Send at most so many batches."""
         self._read(link)
         if self._backlog is None:
             return
-        window = self._backlog.window
+        assert self._spool is not None
+        window, dropped = self._backlog.window, self._spool.mark.dropped
         for _ in range(most):
-            frames = window.take(now, 0, fin=window.last >= self._end)
+            frames = window.take(now, dropped)
             if frames is None:
                 return
             if not link.send(frames):
@@ -133,7 +144,9 @@ class Adoption:
 
     def _cut_anew(self, spool: Spool, reply: Acknowledgement, now: int) -> Backlog:
         budget = self._limits.window_bytes // MEMORY_SHARE
-        window = Window(spool.producer, now, reply.durable, limit_bytes=budget)
+        # 0: it never had any, or has forgotten the producer
+        start = reply.durable or spool.mark.durable
+        window = Window(spool.producer, now, start, limit_bytes=budget)
         backlog = Backlog(window, spool, self._encoder, self._limits)
         backlog.budget = budget
         backlog.cut_at = reply.accepted
@@ -148,11 +161,24 @@ class Adoption:
             self._report(str(error))
             self._end_spool(link, remove=False)
 
-    def _end_spool(self, link: Link, *, remove: bool) -> None:
+    def _finish(self, link: Link, window: Window, dropped: int) -> None:
+        """Delete its files, and then say FIN: who has finished is forgotten soon."""
+        frames = window.farewell(dropped)
+        if self._end_spool(link, remove=True) and frames is not None:
+            link.send(frames)
+
+    def _report_once(self, problem: str) -> None:
+        if problem not in self._reported and len(self._reported) < REPORTS_KEPT:
+            self._reported.add(problem)
+            self._report(problem)
+
+    def _end_spool(self, link: Link, *, remove: bool) -> bool:
+        """Let go of it; whether its files are gone."""
         assert self._spool is not None
         if self._spool.damaged:
             text = f"{self._spool.damaged} places of damage"
             self._report(f"spool {self._spool.folder}: {text}; what was there is lost")
         link.leave(self._spool.producer)
-        self._spool.close(remove=remove)
+        gone = self._spool.close(remove=remove)
         self._spool = self._backlog = None
+        return gone

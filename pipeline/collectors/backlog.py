@@ -10,16 +10,13 @@ from collections import Counter
 from typing import Final
 
 from pipeline.batch.encode import Row
-from pipeline.batch.levels import levels_of
+from pipeline.batch.levels import UNKNOWN_LEVEL, levels_of
 from pipeline.collectors.encoding import Encoded, Encoder
 from pipeline.collectors.outbox import Limits
 from pipeline.delivery.spool import Batch, Record, Rows, Spool
 from pipeline.delivery.window import HELD_COST, Window
 from pipeline.errors import FrameError
 from pipeline.wire.frame import Codec
-
-UNKNOWN_LEVEL: Final = 0
-"""Of a row that can't be read any more."""
 
 _COUNT_ROWS: Final = 100_000
 """Rows read at a time where only their levels matter."""
@@ -37,6 +34,8 @@ class Backlog:
         """A number where a batch has to end: the ingester has taken up to there."""
         self.flush = False
         """Whether somebody waits for what is read."""
+        self.rows = 0
+        """Read from the spool."""
         self._encoder = encoder
         self._limits = limits
         self.budget = limits.window_bytes
@@ -92,6 +91,7 @@ class Backlog:
             self.skip(record.sequence + record.span)
             return
         self.skip(record.sequence)
+        self.rows += record.count
         self.hold(Encoded(record.payload, record.count, record.span), self.flush)
 
     def _read_rows(self, number: int, rows: list[Row]) -> None:
@@ -101,6 +101,7 @@ class Backlog:
         if not rows:
             return
         self.skip(number)
+        self.rows += len(rows)
         cut = self.cut_at + 1 - number
         parts = [rows[:cut], rows[cut:]] if 0 < cut < len(rows) else [rows]
         for part in parts:

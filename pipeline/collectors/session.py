@@ -7,12 +7,13 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Final
 
+from pipeline.batch.levels import UNKNOWN_LEVEL
 from pipeline.collectors.accumulator import Portion
-from pipeline.collectors.backlog import UNKNOWN_LEVEL, levels_lost
+from pipeline.collectors.backlog import levels_lost
 from pipeline.collectors.encoding import Encoded
 from pipeline.collectors.numbering import Call, Numbering, new_spool
 from pipeline.collectors.outbox import CLOSED, FULL
-from pipeline.delivery.spool import Spool
+from pipeline.delivery.spool import Extent, Mark, Spool
 from pipeline.delivery.spool.copying import copy_records
 from pipeline.delivery.window import Window
 from pipeline.errors import DeliveryError
@@ -31,6 +32,15 @@ DAMAGED: Final = "damaged"
 class Session(Numbering):
     """Follows what a collector has numbered to its end."""
 
+    @property
+    def drained(self) -> bool:
+        """Whether FIN may be said: on what is not durable, it must not stand.
+
+        An hour later the ingester has forgotten who has finished; who finds the spool
+        then would send all of it again.
+        """
+        return super().drained and self.window.is_empty
+
     def acknowledge(self, reply: Acknowledgement, now: int) -> list[Call]:
         """Take in what the ingester says; calls that are due."""
         if self.window.is_forged(reply):
@@ -38,6 +48,7 @@ class Session(Numbering):
         self.window.acknowledge(reply, now)
         if self.spool is not None:
             self.spool.release(self.window.durable)
+            self._note(self.spool)
         due = []
         while self._calls and sum(self._calls[0][:2]) - 1 <= self.window.durable:
             due.append(self._calls.popleft())
@@ -58,16 +69,23 @@ class Session(Numbering):
                 self._box.lose(DAMAGED, missing)
         super().skip(number)
 
+    def _note(self, spool: Spool) -> None:
+        """Write down how far it is, for who adopts the spool."""
+        with self._box.accumulator.lock:
+            dropped = self._box.dropped_total - self.dropped_before
+        spool.note(Mark(self.window.durable, dropped))
+
     def give_up(self) -> None:
         """Make room at the oldest end: a segment of the spool, or a share of memory."""
-        with self._box.accumulator.lock:  # `always` appends meanwhile
-            if self.spool is None or self._broken or not self.spool.oldest_last:
-                first, last, levels = self._give_up_held()
-            else:
-                first, last, levels = self._give_up_segment()
-            self._calls = deque(
-                call for call in self._calls if not first <= call[0] <= last
-            )
+        spool = self.spool
+        if spool is None or self._broken or not spool.extents():
+            first, last, levels = self._give_up_held()
+        else:
+            first, last, levels = self._give_up_segment(spool)
+        self._calls = deque(
+            call for call in self._calls if not first <= call[0] <= last
+        )
+        with self._box.accumulator.lock:
             self._box.lose(FULL, levels)
         self._retry_at = 0
 
@@ -80,21 +98,38 @@ class Session(Numbering):
             self.window.give_up_oldest()
         return first, self.window.settled, levels
 
-    def _give_up_segment(self) -> tuple[int, int, Counter[int]]:
-        assert self.spool is not None
-        last = self.spool.oldest_last
-        # what memory has as well is not lost
+    def _give_up_segment(self, spool: Spool) -> tuple[int, int, Counter[int]]:
+        """Its first lost number, its last, and rows by level.
+
+        Under the lock, where callers wait, nothing is read.
+        """
+        lock = self._box.accumulator.lock
+        with lock:
+            reach = self._reach()
+        oldest = spool.extents()[0]
+        partly: Counter[int] = Counter()
+        if oldest.first <= reach < oldest.last:
+            partly = self._levels_on_disk(reach + 1, oldest.last)
+        with lock:  # `always` appends meanwhile
+            reach = self._reach()
+            oldest = spool.extents()[0]
+            spool.drop_oldest()
+            self._given_up = max(self._given_up, oldest.last)
+        return reach + 1, oldest.last, _levels_above(reach, oldest, partly)
+
+    def _reach(self) -> int:
+        """What memory has up to here is not lost with the spool."""
         reach = self.window.last
         if self.always:
+            reach += sum(pending.encoded.span for pending in self._pending)
             reach += self._box.accumulator.numbers
-        reach = max(reach, self._given_up)
+        return max(reach, self._given_up)
+
+    def _levels_on_disk(self, first: int, last: int) -> Counter[int]:
         try:
-            levels = self.levels(reach + 1, last)
+            return self.levels(first, last)
         except DeliveryError:
-            levels = Counter({UNKNOWN_LEVEL: max(0, last - reach)})
-        self.spool.drop_oldest()
-        self._given_up = max(self._given_up, last)
-        return reach + 1, last, levels
+            return +Counter({UNKNOWN_LEVEL: last + 1 - first})
 
     # other producer ids, and the end
 
@@ -144,8 +179,11 @@ class Session(Numbering):
             self.window.skip(self.window.last + 1)
 
     def leave(self, portions: Iterable[Portion], now: int) -> None:
-        """Leave what is not durable to the next session; what can't be is dropped."""
-        if not self.always:
+        """Leave what is not durable to the next session; what can't be is counted."""
+        unsent = 0
+        if self.always:
+            self._lose_unspooled(portions)
+        else:
             for portion in portions:
                 ready = portion.ready
                 batches = (
@@ -154,18 +192,58 @@ class Session(Numbering):
                     else [Encoded(*ready[:3])]
                 )
                 self.queue(batches, flush=False)
-            self._leave_held(now)
+            unsent = self._leave_held(now)
+        box = self._box
         if self.spool is not None:
-            self._box.spooled = max(0, self._spooled - self.window.settled)
+            box.spooled = self._rows_on_disk(self.spool)
+            self._note(self.spool)
             self.spool.close()
+        with box.accumulator.lock:
+            logged = box.accumulator.accepted - box.evicted
+            box.settled = logged - box.spooled - unsent
 
-    def _leave_held(self, now: int) -> None:
-        """Spool all that is held and pending, as far as it goes."""
+    def _rows_on_disk(self, spool: Spool) -> int:
+        """Rows that an adopter will find above what is durable."""
+        durable = self.window.durable
+        rows = 0
+        for extent in spool.extents():
+            if extent.first > durable:
+                rows += extent.levels.total()
+            elif extent.last > durable:
+                rows += self._levels_on_disk(durable + 1, extent.last).total()
+        return rows
+
+    def _lose_unspooled(self, portions: Iterable[Portion] = ()) -> None:
+        """Count what has its number in memory only: the spool has given it up."""
+        lost: Counter[int] = Counter()
+        for held in self.window.held:
+            if held.sequence > self._given_up:
+                break
+            lost += levels_lost(held.payload)
+            if held.last > self._given_up:  # rows were spooled one by one
+                lost -= self._levels_on_disk(self._given_up + 1, held.last)
+        number = self.window.last
+        for portion in portions:
+            if portion.ready is None:
+                known = max(0, self._given_up - number)
+                lost.update(row[2] for row in portion.rows[:known])
+                number += len(portion.rows)
+            else:
+                if number < self._given_up:
+                    lost += levels_lost(portion.ready.payload)
+                number += portion.ready.span
+        if lost:
+            with self._box.accumulator.lock:
+                self._box.lose(CLOSED, lost)
+
+    def _leave_held(self, now: int) -> int:
+        """Spool all that is held and pending, as far as it goes; rows dropped."""
         self._retry_at = 0
         while self._spill_all(now):
             if not self._can_give_up():
                 break
             self.give_up()
+        self._lose_unspooled()
         lost: Counter[int] = Counter()
         for held in self.window.held:
             if held.sequence > self._spooled:
@@ -173,7 +251,9 @@ class Session(Numbering):
         for pending in self._pending:
             lost += levels_lost(pending.encoded.payload)
         if lost:
-            self._box.drop(CLOSED, lost)
+            with self._box.accumulator.lock:
+                self._box.drop(CLOSED, lost)
+        return lost.total()
 
     def _spill_all(self, now: int) -> bool:
         """Spool everything; whether something is left."""
@@ -193,3 +273,10 @@ class Session(Numbering):
         if self.spool is None or self._limits.policy != "drop_oldest":
             return False
         return self.spool.oldest_last > 0 and not self._broken
+
+
+def _levels_above(reach: int, given_up: Extent, partly: Counter[int]) -> Counter[int]:
+    """Of a segment the rows above `reach`; `partly` are those if it is inside of it."""
+    if reach < given_up.first:
+        return given_up.levels
+    return partly if reach < given_up.last else Counter()

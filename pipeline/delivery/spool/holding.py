@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.batch.levels import UNKNOWN_LEVEL
 from pipeline.delivery.spool.lock import Lock
 from pipeline.delivery.spool.mark import Mark, pack_mark
 from pipeline.delivery.spool.reading import Reader
@@ -78,7 +79,7 @@ class Holding:
     def extents(self) -> list[Extent]:
         """What its segments hold, the oldest first."""
         with self._lock:
-            return [Extent(s.first, s.last, s.levels) for s in self._segments]
+            return [Extent(s.first, s.last, _levels(s)) for s in self._segments]
 
     @property
     def damaged(self) -> int:
@@ -152,3 +153,9 @@ class Holding:
 
     def _error(self, problem: str, error: OSError) -> DeliveryError:
         return DeliveryError(self.folder, f"{problem}: {error.strerror or error}")
+
+
+def _levels(segment: Segment) -> Counter[int]:
+    """Of a row whose append a signal has ended the level may not be known."""
+    known = segment.levels
+    return known + Counter({UNKNOWN_LEVEL: segment.rows - known.total()})
