@@ -47,7 +47,8 @@ FULL_BYTES = 4 << 20
 
 SETTLED_SECONDS = 0.5
 STANDSTILL_SECONDS = 3.0
-HEIR = ("--spool", "overflow", "--rate", "100")
+KEEPS_PACE = ("--spool", "overflow", "--rate", "100")
+"""No spool of its own while the ingester is there."""
 
 
 def ingester_kills(folder: Path, *, long: bool) -> Figures:
@@ -201,18 +202,14 @@ def _with_spool(
     with site.running():
         site.spread(size, strike)
         finish(site.producers)
-        _inherit(site)
+        heir = Producer(site.ingester, "p0", *KEEPS_PACE)
+        inherit(heir, site.ingester.folder / "spool")
         assert site.ingester.stop() == 0
     return site.verdict().figures(name, size.blows)
 
 
-def _inherit(site: Site) -> None:
-    """One more life, until all that the dead have left on disk is stored.
-
-    It has no spool of its own while the ingester keeps pace.
-    """
-    heir = Producer(site.ingester, "p0", *HEIR)
-    spools = site.ingester.folder / "spool"
+def inherit(heir: Producer, spools: Path) -> None:
+    """One more life, until all that the dead have left on disk is stored."""
     with started(heir):
         wait_for(
             "the dead's spools are sent",

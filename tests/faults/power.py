@@ -4,6 +4,10 @@ The disk is ext4 (data=ordered) on a loop device.  At the cut the file system is
 down without writing its journal: what was not synced is in no image, what was being
 written is there in part.  What the services had been told was durable is noted before
 the cut; all of it has to be there after the journal and the WAL have been replayed.
+
+The same is done to the disk of a service that logs into its spool, without an ingester:
+what was accepted before the cut has to be there once a later session has sent it, if
+each row was synced.
 """
 
 from __future__ import annotations
@@ -16,8 +20,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.capabilities import need
+from tests.faults.kills import KEEPS_PACE, inherit
 from tests.faults.oracle import Claim, check
-from tests.faults.processes import Ingester
+from tests.faults.processes import Ingester, Producer, started
 from tests.faults.report import Figures
 from tests.faults.site import Site, folder_of
 from tests.faults.volume import Disk, tmpfs
@@ -27,6 +32,12 @@ LEAST = 20_000
 """Entries before a cut."""
 
 LOAD_SECONDS = 1.5
+HEIR = "heir"
+
+
+SPOOL_MEGABYTES = 512
+FLAT_OUT_SECONDS = 1.5
+"""More than between two syncs of fsync "interval"."""
 
 
 class Cut(NamedTuple):
@@ -37,7 +48,7 @@ class Cut(NamedTuple):
     doubled: int
     disordered: int
     unknown: int
-    said: str
+    said: str = ""
 
 
 def power_cuts(folder: Path, *, long: bool) -> Figures:
@@ -105,6 +116,65 @@ def _cut(folder: Path, memory: Path, durability: str) -> Cut:
     return Cut(*verdict[:5], said)
 
 
+def spool_cuts(folder: Path, *, long: bool) -> Figures:
+    """With fsync always."""
+    return _spool_cuts(folder, "always", 20 if long else 2)
+
+
+def spool_cuts_interval(folder: Path, *, long: bool) -> Figures:
+    """With fsync interval, which promises all but the last second."""
+    return _spool_cuts(folder, "interval", 20 if long else 1)
+
+
+def spool_cuts_none(folder: Path, *, long: bool) -> Figures:
+    """With fsync none, which promises nothing of a power cut."""
+    return _spool_cuts(folder, "none", 20 if long else 1)
+
+
+def _spool_cuts(folder: Path, fsync: str, count: int) -> Figures:
+    need("root", "loop", "tmpfs", "mkfs.ext4")
+    found = []
+    for number in range(count):
+        with tmpfs(folder / f"memory{number}", 2 * SPOOL_MEGABYTES) as memory:
+            found.append(_spool_cut(folder_of(folder, f"{number}"), memory, fsync))
+    lost = [cut.lost for cut in found]
+    return Figures(
+        f"power cut of a service, fsync {fsync}",
+        count,
+        sum(cut.entries for cut in found),
+        sum(lost),
+        sum(cut.doubled for cut in found),
+        sum(cut.disordered for cut in found),
+        note=f"accepted and lost in one cut: {min(lost):,} to {max(lost):,}",
+        unknown=sum(cut.unknown for cut in found),
+        is_control=fsync != "always",
+    )
+
+
+def _spool_cut(folder: Path, memory: Path, fsync: str) -> Cut:
+    rng = random.Random(f"{fsync} {folder.name}")
+    disk = Disk(memory, SPOOL_MEGABYTES)
+    ingester = Ingester(folder)
+    place = ("--spool-dir", str(disk.folder / "spool"))
+    options = ("--spool", "always", "--fsync", fsync, "--threads", "4")
+    producer = Producer(ingester, "p0", *place, *options)
+    with disk.mounted(), started(producer):
+        time.sleep(FLAT_OUT_SECONDS + rng.uniform(0, LOAD_SECONDS))
+        accepted = [oracle.accepted for oracle in producer.oracles]
+        disk.cut()
+        tried = [oracle.tried for oracle in producer.oracles]
+    heir = Producer(ingester, HEIR, *place, *KEEPS_PACE)
+    with disk.mounted(), started(ingester):
+        inherit(heir, disk.folder / "spool")
+        assert ingester.stop() == 0, ingester.text
+    claims = [
+        Claim(oracle.source, most, least)
+        for oracle, least, most in zip(producer.oracles, accepted, tried, strict=True)
+    ]
+    disk.check()
+    return Cut(*check(ingester.database, [*claims, heir.oracle])[:5])
+
+
 def _start_and_stop(ingester: Ingester) -> str:
     try:
         ingester.start()
@@ -114,4 +184,10 @@ def _start_and_stop(ingester: Ingester) -> str:
     return ingester.text
 
 
-FAULTS = {"power-cuts": power_cuts, "power-cuts-process": power_cuts_process}
+FAULTS = {
+    "power-cuts": power_cuts,
+    "power-cuts-process": power_cuts_process,
+    "spool-cuts": spool_cuts,
+    "spool-cuts-interval": spool_cuts_interval,
+    "spool-cuts-none": spool_cuts_none,
+}
