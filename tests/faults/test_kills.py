@@ -8,6 +8,7 @@ from tests.faults.kills import (
     ingester_kills_control,
     kills_of_both,
     kills_of_families,
+    kills_of_the_full,
 )
 
 
@@ -50,3 +51,11 @@ def test_a_service_may_die_with_its_children(tmp_path):
 
     assert found.holds, found
     assert found.runs == 2
+
+
+def test_what_a_call_has_returned_for_is_on_disk_when_the_spool_is_full(tmp_path):
+    """Also when another thread's call waits for room meanwhile."""
+    found = kills_of_the_full(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.entries >= 20_000
