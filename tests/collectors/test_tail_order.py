@@ -7,8 +7,15 @@ import time
 from pipeline import clock
 from pipeline.collectors.lines import LineParser
 from pipeline.collectors.tail.feed import Feed
+from pipeline.collectors.tail.tailer import Tailer
 from pipeline.delivery.window import Window
 from tests.collectors.following import older
+
+
+def names_before_files(tailer: Tailer) -> None:
+    """The next look at names comes long before that at files."""
+    tailer._look_at = clock.monotonic() + 0.5
+    tailer._scan_at, tailer._is_busy = 0.0, True
 
 
 def test_an_older_self_comes_first(follow, ingester):
@@ -20,6 +27,7 @@ def test_an_older_self_comes_first(follow, ingester):
         follow.append(f"old {number}\nalso\n")
         follow.path.rename(older(follow.path, number + 1))
         follow.append(f"new {number}\n")
+        names_before_files(follow.tailer)
         follow.turn_until(lambda: f"new {number}" in follow.lines)  # noqa: B023
     entries = sorted(ingester.entries(follow.path.stem), key=lambda e: e.timestamp)
     expected = [text for n in range(4) for text in (f"old {n}", "also", f"new {n}")]
