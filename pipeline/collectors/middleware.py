@@ -3,10 +3,10 @@
     log = Collector(source="web")
     app = web.Application(middlewares=[log_requests(log, ignore_paths=["/health"])])
 
-An entry has method, path, route, status, duration, bytes, remote address and user agent
-as metadata; 5xx and what a handler raises are ERROR (with the stack), 4xx is WARN, all
-else INFO. While a handler runs, `trace_id` is the one of the request's `traceparent`,
-so that what it logs through a PipelineHandler or structlog carries it, too.
+An entry has method, path, route, status, duration, bytes of the body, remote address
+and user agent as metadata; 5xx and what a handler raises are ERROR (with the stack),
+4xx is WARN, all else INFO. While a handler runs, `trace_id` is the one of the request's
+`traceparent`, so that what it logs through a PipelineHandler or structlog carries it.
 
 - A response that is streamed, and a WebSocket, are logged when they have ended.
 - A client that went away is a WARN of status 499 (nginx's number), `cancelled` true.

@@ -283,9 +283,7 @@ def test_any_other_message_is_a_dead_letter(
     assert (letter.reason, letter.size) == (reason, len(b"".join(frames)))
 
 
-@pytest.mark.parametrize(
-    "frames", [[b"a", b"b", b"c"], [b""], [b"topic", plain(7)]]
-)
+@pytest.mark.parametrize("frames", [[b"a", b"b", b"c"], [b""], [b"topic", plain(7)]])
 def test_a_plain_message_that_can_not_be_read_is_in_the_ledger(
     intake: Intake, frames: list[bytes]
 ) -> None:
