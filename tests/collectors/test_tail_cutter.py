@@ -16,6 +16,7 @@ from pipeline.collectors.tail.followed import CHUNK_BYTES, QUIET_SECONDS
 from pipeline.collectors.tail.identity import FINGERPRINT_BYTES
 from pipeline.collectors.tail.scan import FILES_MAX, OLDER_MAX
 from pipeline.collectors.tail.tailer import MEMORY_BYTES, OPEN_MAX
+from pipeline.collectors.tail.walk import NAMES_MAX
 
 PYTHON = b"""\
 2026-11-22 10:00:00 ERROR request failed
@@ -249,6 +250,7 @@ def test_the_page_states_the_bounds():
         f"at most {FINGERPRINT_BYTES} bytes",
         f"{OPEN_MAX} files open, {FILES_MAX:,} followed",
         f"{OLDER_MAX} older selves",
+        f"{NAMES_MAX:,} names",
         f"{MEMORY_BYTES >> 20} MiB of batches",
         f"{CHUNK_BYTES >> 10} KiB of a file",
         f"{QUIET_SECONDS:g} s without a change",
