@@ -190,6 +190,14 @@ class Accumulator:
             self._recount()
             return Portion(rows, portion.cost, portion.ready)
 
+    def put_back(self, portion: Portion) -> None:
+        """Have a portion again that could not be used; it is the next one."""
+        with self.lock:
+            self.full.appendleft(portion)
+            self.passed -= portion.numbers
+            self._full_cost += portion.cost
+            self._recount()
+
     def evict(self, below: int, *, newest: bool) -> int | None:
         """Take out a waiting row of the lowest level, if that is below; its level.
 

@@ -27,13 +27,13 @@ from pipeline.batch.encode import Row, encode_rows, unpacked_bytes
 from pipeline.collectors.accumulator import Accumulator, OnDurable, Ready
 from pipeline.collectors.encoding import PAYLOAD_BYTES
 from pipeline.collectors.gate import Gate
-from pipeline.collectors.location import spool_folder
+from pipeline.collectors.location import spool_folder, unusable
 from pipeline.collectors.outbox import Limits, Outbox, Policy, SpoolMode
 from pipeline.collectors.sender import Sender
 from pipeline.compression import compress
 from pipeline.delivery.spool import Fsync
 from pipeline.entry import Level, parse_level, parse_timestamp
-from pipeline.errors import EntryError
+from pipeline.errors import ConfigError, EntryError
 from pipeline.limits import BATCH_ROWS
 from pipeline.transport import default_acknowledge_endpoint
 
@@ -49,7 +49,8 @@ class Collector:
 
     `acknowledge_endpoint` is the pipeline's publish.endpoint: by default that of the
     environment (PIPELINE_PUBLISH__ENDPOINT), else the ingest port + 1. `on_error` is
-    called, on the sender's thread, with the reason of each refused entry.
+    called, on the sender's thread, with the reason of each refused entry. Raises
+    ConfigError when spool="always" has no folder that can be written.
     """
 
     def __init__(
@@ -87,13 +88,13 @@ class Collector:
             compress if compression == "zstd" else None,
             policy,
             spool,
-            None if spool == "off" else spool_folder(spool_dir, endpoint),
+            _folder(spool, spool_dir, endpoint),
             spool_bytes,
             fsync,
         )
         self._wait = None if policy == "block" else block_ms / 1000
         self._on_error = on_error
-        self._closed = False
+        self._closed = self._done = False
         self._given_up_before = 0
         self._begin()
         _open_collectors.add(self)
@@ -134,7 +135,7 @@ class Collector:
             wake = None if self._always else accumulator.append(row)
             if wake is None:
                 wake = self._gate.enter(row)
-        if wake:
+        if wake or self._asleep:
             self._ring()
 
     def submit(self, rows: Sequence[Row], on_durable: OnDurable | None = None) -> bool:
@@ -167,12 +168,13 @@ class Collector:
         """
         end = clock.monotonic() + timeout
         box = self._outbox
+        before = self._given_up_before
         with self._accumulator.lock:
             self._gate.catch_up()
             rows = box.flush_to = self._accumulator.accepted
         if rows:
             self._ring()
-        return self._wait_until(rows, end)
+        return self._wait_until(rows, end, before)
 
     def close(self, timeout: float = 5.0) -> bool:
         """Send what is here, wait until it is durable, end the thread.
@@ -183,7 +185,7 @@ class Collector:
         box = self._outbox
         with self._accumulator.lock:
             if self._closed:
-                return box.settled + box.evicted >= self._accumulator.accepted
+                return self._done
             self._closed = True
             box.deadline = clock.monotonic() + timeout
             box.closing = True
@@ -193,10 +195,10 @@ class Collector:
         _open_collectors.discard(self)
         if rows:
             self._ring()
-        done = self._wait_until(rows, box.deadline)
+        self._done = self._wait_until(rows, box.deadline, self._given_up_before)
         self._sender.ring()
         self._sender.join(timeout + 1.0)
-        return done
+        return self._done
 
     def stats(self) -> dict[str, Any]:
         """Counters; the README says what they mean."""
@@ -232,9 +234,11 @@ class Collector:
         session = self._sender.session
         self._gate = Gate(limits, self._wait, self._outbox, session, self._sender)
         self._always = session.always
+        self._asleep = True
+        """Whether the sender's thread has yet to be started."""
 
-    def _wait_until(self, rows: int, end: float) -> bool:
-        """Whether so many are settled in time, none of them given up."""
+    def _wait_until(self, rows: int, end: float, before: int) -> bool:
+        """Whether so many are settled in time; `before` were given up already."""
         box = self._outbox
         with self._accumulator.lock:
             while box.settled + box.evicted < rows:
@@ -242,13 +246,14 @@ class Collector:
                 if left <= 0:
                     return False
                 self._accumulator.room.wait(left)
-            before, self._given_up_before = self._given_up_before, box.given_up
+            self._given_up_before = box.given_up
             return box.given_up == before
 
     def _ring(self) -> None:
         if not self._sender.runs:
             with self._accumulator.lock:
                 self._sender.start()
+            self._asleep = not self._sender.runs
         self._sender.ring()
 
     def _level(
@@ -259,6 +264,18 @@ class Collector:
             return number, metadata
         self._outbox.unknown_levels += 1
         return int(Level.INFO), {"level_text": str(level), **(metadata or {})}
+
+
+def _folder(mode: SpoolMode, given: str | Path, endpoint: str) -> Path | None:
+    """Of the spools; raises ConfigError when "always" promises one and has none."""
+    if mode == "off":
+        return None
+    folder = spool_folder(given, endpoint)
+    if mode == "always":
+        problem = "no folder; HOME is not set" if folder is None else unusable(folder)
+        if problem:
+            raise ConfigError("spool_dir", problem, 'a folder of its own for "always"')
+    return folder
 
 
 _LEVELS: Final[dict[object, int]] = {

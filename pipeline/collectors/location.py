@@ -23,6 +23,17 @@ def spool_folder(given: str | Path, endpoint: str) -> Path | None:
     return Path(base).absolute() / sha256(endpoint.encode()).hexdigest()[:8]
 
 
+def unusable(folder: Path) -> str:
+    """Why no spool can be there; makes the folder, nothing if it can be used."""
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder}: {error.strerror or error}"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{folder}: it can't be written"
+    return ""
+
+
 def _default() -> Path | None:
     state = os.environ.get(STATE_VARIABLE, "")
     if os.path.isabs(state):  # others are to be ignored, says the XDG specification

@@ -77,6 +77,8 @@ class Outbox:
     """Rows that were left to the next session."""
     spool_bytes: int = 0
     spool_errors: int = 0
+    sender_errors: int = 0
+    """Turns of the sender's thread, or starts of it, that have failed."""
     adopted_spools: int = 0
     adopted_rows: int = 0
     forged: int = 0
@@ -93,6 +95,12 @@ class Outbox:
     def drop(self, reason: str, levels: Counter[int]) -> None:
         """Count rows that were given up before they had a number."""
         self.dropped.setdefault(reason, Counter()).update(levels)
+
+    def abandon(self, levels: Counter[int]) -> None:
+        """Count rows that were accepted, and are not sent before the end."""
+        self.drop(CLOSED, levels)
+        self.accumulator.passed -= levels.total()
+        self.accumulator.evicted += levels.total()
 
     def lose(self, reason: str, levels: Counter[int]) -> None:
         """Count rows that had a number when they were given up."""
@@ -121,6 +129,7 @@ class Outbox:
             "spool_bytes": self.spool_bytes,
             "spooled": self.spooled,
             "spool_errors": self.spool_errors,
+            "sender_errors": self.sender_errors,
             "dropped": _named(self.dropped),
             "lost": _named(self.lost),
             "rejected": dict(self.rejected),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -31,6 +32,9 @@ PATIENCE_SECONDS: Final = 1.0
 
 FAREWELL_SECONDS: Final = 0.25
 """Wait for the answer to FIN; who gets none is finished all the same."""
+
+FAILED_SECONDS: Final = 0.1
+"""Until the next turn, after one that has failed."""
 
 ENCODED_BATCHES: Final = 4
 """At a time: then those are sent, and what has come is looked at."""
@@ -63,17 +67,25 @@ class Sender:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, unless it runs; under the accumulator's lock."""
+        """Start the thread, unless it runs or can't; under the accumulator's lock."""
         if self._thread is not None:
             return
-        self._bell_out, self._bell_in = os.pipe()
+        thread = threading.Thread(target=self._run, name="pipeline-sender", daemon=True)
+        try:
+            self._bell_out, self._bell_in = os.pipe()
+        except OSError as error:  # too many files are open
+            self._note(error)
+            return
         os.set_blocking(self._bell_out, False)
         os.set_blocking(self._bell_in, False)
         self._hung_up = False
-        self._thread = threading.Thread(
-            target=self._run, name="pipeline-sender", daemon=True
-        )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many threads run
+            self._hang_up()
+            self._note(error)
+            return
+        self._thread = thread
 
     def ring(self) -> None:
         """Wake the thread; a full pipe has woken it already."""
@@ -85,14 +97,17 @@ class Sender:
         """Wait for the thread's end; without one, what it would do then."""
         thread = self._thread
         if thread is None:
-            self.session.leave([], clock.monotonic_ns())
+            self._leave()
             return
         thread.join(timeout)
         with self._bell_lock:
             if not (thread.is_alive() or self._hung_up):
-                self._hung_up = True
-                os.close(self._bell_in)
-                os.close(self._bell_out)
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._hung_up = True
+        os.close(self._bell_in)
+        os.close(self._bell_out)
 
     @property
     def runs(self) -> bool:
@@ -121,18 +136,32 @@ class Sender:
         link.register(poller)
         try:
             while not self._finished():
-                link.watch_room(poller, wanted=self._blocked)
-                poller.wait(self._patience(adoption))
-                self._hush()
-                self._listen(link, adoption)
-                self._encode()
-                self._send(link, adoption)
-                self._account(adoption)
+                try:
+                    self._turn(poller, link, adoption)
+                except Exception as error:  # noqa: BLE001 - no caller is there
+                    self._note(error)
+                    time.sleep(FAILED_SECONDS)
             self._take_leave(link, poller)
         finally:
             adoption.close(link)
             self._leave()
             link.close()
+
+    def _turn(self, poller: transport.Poller, link: Link, adoption: Adoption) -> None:
+        """Wait until there is something to do, and do it."""
+        link.watch_room(poller, wanted=self._blocked)
+        poller.wait(self._patience(adoption))
+        self._hush()
+        self._listen(link, adoption)
+        self._encode()
+        self._send(link, adoption)
+        self._account(adoption)
+
+    def _note(self, error: Exception) -> None:
+        """Count what nobody has thought of; the thread goes on."""
+        with self._box.accumulator.lock:
+            self._box.sender_errors += 1
+            self._box.last_error = f"sender: {error!r}"
 
     def _finished(self) -> bool:
         box = self._box
@@ -145,7 +174,8 @@ class Sender:
     def _take_leave(self, link: Link, poller: transport.Poller) -> None:
         """Say that nothing follows, unless the last batch said so."""
         box, session = self._box, self.session
-        dropped = box.dropped_total - session.dropped_before
+        with box.accumulator.lock:  # callers may drop for a new reason
+            dropped = box.dropped_total - session.dropped_before
         frames = session.window.farewell(dropped) if session.drained else None
         if frames is None or not link.send(frames):
             return
@@ -253,9 +283,16 @@ class Sender:
             if self._is_held_up():
                 break
             self._first_seen = None
-            self._take(waiting.take())
+            portion = waiting.take()
+            try:
+                self._take(portion)
+            except BaseException:
+                waiting.put_back(portion)
+                raise
             box.pressed = False
         self._place(now)
+        reached = session.base + session.window.last + box.evicted
+        session.flush = reached < box.flush_to
         session.follow_up(now)
 
     def _is_held_up(self) -> bool:
@@ -288,7 +325,7 @@ class Sender:
         first = box.accumulator.passed - len(portion.rows)
         flush = first + box.evicted < box.flush_to or box.closing
         before = self._encoder.bytes
-        self.session.queue(self._encoder.encode(portion.rows), flush)
+        self.session.queue(list(self._encoder.encode(portion.rows)), flush)
         if size := self._encoder.bytes - before:
             box.accumulator.measured(portion.cost, size)
 
@@ -333,7 +370,8 @@ class Sender:
             adoption.expire(now)
             adoption.send(link, now, 1)  # or a busy session would leave it nothing
         session.window.expire(now)
-        dropped = box.dropped_total - session.dropped_before
+        with box.accumulator.lock:  # callers may drop for a new reason
+            dropped = box.dropped_total - session.dropped_before
         fin = box.closing and session.drained
         while (frames := session.window.take(now, dropped, fin=fin)) is not None:
             if not link.send(frames):
@@ -352,9 +390,8 @@ class Sender:
         waiting = self._box.accumulator
         portions = []
         while not waiting.is_empty:
-            portion = waiting.take()
-            if portion.numbers:
-                portions.append(portion)
+            portions.append(waiting.take())
+        portions = [portion for portion in portions if portion.numbers]
         self.session.leave(portions, clock.monotonic_ns())
         with waiting.lock:
             waiting.room.notify_all()

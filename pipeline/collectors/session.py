@@ -180,7 +180,6 @@ class Session(Numbering):
 
     def leave(self, portions: Iterable[Portion], now: int) -> None:
         """Leave what is not durable to the next session; what can't be is counted."""
-        unsent = 0
         if self.always:
             self._lose_unspooled(portions)
         else:
@@ -192,7 +191,7 @@ class Session(Numbering):
                     else [Encoded(*ready[:3])]
                 )
                 self.queue(batches, flush=False)
-            unsent = self._leave_held(now)
+            self._leave_held(now)
         box = self._box
         if self.spool is not None:
             box.spooled = self._rows_on_disk(self.spool)
@@ -200,7 +199,7 @@ class Session(Numbering):
             self.spool.close()
         with box.accumulator.lock:
             logged = box.accumulator.accepted - box.evicted
-            box.settled = logged - box.spooled - unsent
+            box.settled = logged - box.spooled
 
     def _rows_on_disk(self, spool: Spool) -> int:
         """Rows that an adopter will find above what is durable."""
@@ -236,8 +235,8 @@ class Session(Numbering):
             with self._box.accumulator.lock:
                 self._box.lose(CLOSED, lost)
 
-    def _leave_held(self, now: int) -> int:
-        """Spool all that is held and pending, as far as it goes; rows dropped."""
+    def _leave_held(self, now: int) -> None:
+        """Spool all that is held and pending, as far as it goes; else it is dropped."""
         self._retry_at = 0
         while self._spill_all(now):
             if not self._can_give_up():
@@ -252,8 +251,7 @@ class Session(Numbering):
             lost += levels_lost(pending.encoded.payload)
         if lost:
             with self._box.accumulator.lock:
-                self._box.drop(CLOSED, lost)
-        return lost.total()
+                self._box.abandon(lost)
 
     def _spill_all(self, now: int) -> bool:
         """Spool everything; whether something is left."""
