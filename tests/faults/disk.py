@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -153,11 +153,13 @@ class Tampered:
         finish(self.site.producers)
 
 
-def failing_disk(folder: Path, *, long: bool) -> Figures:
+def failing_disk(
+    folder: Path, failures: Sequence[Failure] = FAILURES, *, long: bool
+) -> Figures:
     """Errors of write and sync, which the next try makes good."""
     rounds = 3 if long else 1
     found, injected = [], 0
-    for number, failure in enumerate(FAILURES * rounds):
+    for number, failure in enumerate([*failures] * rounds):
         tampered = Tampered(folder_of(folder, f"f{number}"), failure)
         with tampered.running():
             tampered.wait(3 if long else 1)

@@ -75,8 +75,9 @@ def ingester_kills(folder: Path, *, long: bool) -> Figures:
 
 def ingester_kills_control(folder: Path, *, long: bool) -> Figures:
     """The same blows to senders that don't wait to hear what became of it."""
-    size = Size(40, 4_000_000) if long else Size(3, 600_000)
-    site = Site(Ingester(folder_of(folder, "plain")), "--plain")
+    size = Size(40, 4_000_000) if long else Size(3, 200_000)
+    pace = () if long else SPEEDS["paced"]
+    site = Site(Ingester(folder_of(folder, "plain")), "--plain", *pace)
     with site.running():
         site.spread(size, site.kill_ingester)
         finish(site.producers)

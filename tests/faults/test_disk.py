@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.disk import failing_disk, full_disk, lying_disk, unsynced_disk
+from tests.faults.disk import (
+    FAILURES,
+    failing_disk,
+    full_disk,
+    lying_disk,
+    unsynced_disk,
+)
 
 
 @pytest.mark.requires("root", "tmpfs")
@@ -17,9 +23,10 @@ def test_a_full_disk_loses_nothing_and_answers_queries(tmp_path):
 
 
 @pytest.mark.requires_tool("strace")
-def test_a_failed_call_is_made_good_by_the_next_try(tmp_path):
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda each: each.name)
+def test_a_failed_call_is_made_good_by_the_next_try(tmp_path, failure):
     """Of write and of sync."""
-    found = failing_disk(tmp_path, long=False)
+    found = failing_disk(tmp_path, [failure], long=False)
 
     assert found.holds, found
     assert found.entries
