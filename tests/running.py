@@ -47,6 +47,16 @@ class RunningIngester:
             self._child.communicate(timeout=20)
             self._child = None
 
+    def pause(self) -> None:
+        """Let it hang."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._child is not None
+        self._child.send_signal(signal.SIGCONT)
+
     def entries(self, source: str | None = None) -> list[Entry]:
         """What is stored, in the order in which each sender numbered it."""
         reader = Reader(self.database)

@@ -10,13 +10,18 @@ from zlib import crc32
 import pytest
 
 import pipeline
-from pipeline.delivery.spool import records, spool
+from pipeline.delivery.spool import mark, records, spool
 from tests.golden.samples import golden
 
 TEXT = (Path(pipeline.__file__).parent / "delivery" / "SPOOL.md").read_text()
 WORDS = " ".join(TEXT.split())
 
-STRUCTS = {"head": records._HEAD, "record": records._RECORD, "batch": records._BATCH}
+STRUCTS = {
+    "head": records._HEAD,
+    "record": records._RECORD,
+    "batch": records._BATCH,
+    "mark": mark._MARK,
+}
 
 
 @pytest.mark.parametrize("name", STRUCTS)
@@ -63,3 +68,18 @@ def test_the_example_is_a_segment() -> None:
     body = data[72 + 21 : 72 + 21 + length]
     (check,) = struct.unpack_from("<I", data, 72 + 17)
     assert check == crc32(body, crc32(data[72 : 72 + 17], 72))
+
+
+def test_the_mark_is_as_it_is_written() -> None:
+    """A changed byte makes it none."""
+    found = re.search(r"```mark\n(.*?)```", TEXT, re.DOTALL)
+    assert found is not None
+    lines = [re.split(r" {3,}", line)[0] for line in found[1].splitlines()]
+    data = bytes.fromhex("".join(lines))
+
+    assert data == mark.pack_mark(mark.Mark(7, 2))
+    assert mark.maybe_mark(data) == mark.Mark(7, 2)
+    for at in range(len(data)):
+        flipped = bytes([*data[:at], data[at] ^ 1, *data[at + 1 :]])
+        assert mark.maybe_mark(flipped) is None
+    assert mark.maybe_mark(data[:-1]) is mark.maybe_mark(b"") is None
