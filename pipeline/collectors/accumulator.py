@@ -188,6 +188,7 @@ class Accumulator:
                 self._places.clear()
                 self._portion.known = 0
             self._recount()
+            self.room.notify_all()
             return Portion(rows, portion.cost, portion.ready)
 
     def put_back(self, portion: Portion) -> None:

@@ -68,6 +68,10 @@ def test_each_call_that_returned_is_on_disk_or_counted(make: Make, policy: str) 
     late = threading.Thread(target=work, args=(1,))
     late.start()
     late.join(0.2)
+    known = len(returned)
+    before = log.stats()
+    counted = sum(sum(levels.values()) for levels in before["dropped"].values())
+    assert known <= before["logged"] + counted
     if policy == "drop_oldest":
         for thread in threads:
             thread.join()
