@@ -39,6 +39,9 @@ SPOOL_MEGABYTES = 512
 FLAT_OUT_SECONDS = 1.5
 """More than between two syncs of fsync "interval"."""
 
+SYNCED_LEAST = 1_000
+"""Entries that are older than the last sync, in each cut."""
+
 
 class Cut(NamedTuple):
     """What one cut has cost."""
@@ -123,7 +126,9 @@ def spool_cuts(folder: Path, *, long: bool) -> Figures:
 
 def spool_cuts_interval(folder: Path, *, long: bool) -> Figures:
     """With fsync interval, which promises all but the last second."""
-    return _spool_cuts(folder, "interval", 20 if long else 1)
+    found = _spool_cuts(folder, "interval", 20 if long else 1)
+    assert found.entries > found.runs * SYNCED_LEAST, "nothing was synced"
+    return found
 
 
 def spool_cuts_none(folder: Path, *, long: bool) -> Figures:
