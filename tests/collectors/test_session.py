@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.collectors.accumulator import Accumulator
 from pipeline.collectors.encoding import Encoder
 from pipeline.collectors.outbox import Limits, Outbox
 from pipeline.collectors.session import Session
+from pipeline.delivery.spool import Record
 from pipeline.delivery.stream import Streams, Verdict
 from pipeline.wire.frame import Acknowledgement, Reply, Status, parse_header
 
@@ -215,3 +217,33 @@ def test_damage_on_disk_is_a_hole_that_is_counted(tmp_path: Path) -> None:
     assert side.box.lost == {"damaged": Counter({0: 10})}
     assert len(side.messages) == 990
     assert side.streams.get(side.session.producer).lost == 10
+
+
+def test_callers_do_not_wait_while_a_segment_is_given_up(tmp_path: Path) -> None:
+    """What is read for it is read without their lock; mostly nothing is."""
+    side = Side(tmp_path, spool_bytes=400_000)
+    side.log(10_000)
+    spool, lock = side.session.spool, side.box.accumulator.lock
+    assert spool is not None
+    read, free = spool.read, []
+
+    def takes_turn() -> bool:
+        if taken := lock.acquire(timeout=0.5):
+            lock.release()
+        return taken
+
+    def watched(number: int, rows: int, size: int) -> list[Record]:
+        with ThreadPoolExecutor(1) as other:
+            free.append(other.submit(takes_turn).result())
+        return read(number, rows, size)
+
+    spool.read = watched  # type: ignore[method-assign]
+    for _ in range(5):
+        side.session.give_up()
+
+    assert free
+    assert all(free)
+    assert len(free) <= 2
+    lost = side.box.lost["full"]
+    assert set(lost) == {9}
+    assert 0 < lost.total() < side.session.last
