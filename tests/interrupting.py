@@ -13,7 +13,7 @@ import pipeline
 _OURS = str(Path(pipeline.__file__).parent)
 
 
-class TimeLimit(Exception):
+class TimeLimitError(Exception):
     """What the signal's handler raises; never into the code of a test."""
 
 
@@ -23,7 +23,7 @@ def interrupted(seconds: float = 0.0007) -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code.co_filename.startswith(_OURS):
-            raise TimeLimit
+            raise TimeLimitError
 
     before = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds)

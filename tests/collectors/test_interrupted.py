@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.collectors.collector import Collector
-from tests.interrupting import TimeLimit, interrupted
+from tests.interrupting import TimeLimitError, interrupted
 from tests.running import RunningIngester
 from tests.wire.messages import entry
 
@@ -136,7 +136,7 @@ def test_a_handler_s_exception_ends_one_call_only(
             try:
                 log.log("INFO", str(number))
                 returned.add(str(number))
-            except TimeLimit:
+            except TimeLimitError:
                 limits += 1
     log.log("INFO", "last")
     assert log.flush(20)

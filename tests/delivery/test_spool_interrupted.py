@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.batch.encode import Row
 from pipeline.delivery.spool import Rows, Spool
-from tests.interrupting import TimeLimit, interrupted
+from tests.interrupting import TimeLimitError, interrupted
 
 ROW: Row = (1, "web", 9, "x" * 50, None, None, None)
 
@@ -22,7 +22,7 @@ def test_an_append_that_is_cut_short_is_there_or_not(tmp_path: Path) -> None:
                 number = spool.appended + 1
                 spool.append_row(number, ROW)
                 done.add(number)
-            except TimeLimit:
+            except TimeLimitError:
                 limits += 1
 
     found: list[int] = []
