@@ -28,6 +28,9 @@ _FIRST_GUESS: Final = 1000
 _GAPS: Final = 31
 """Rows between two that are walked: a changing number up to this one."""
 
+_LEARNED_MORE: Final = 8192
+"""Places of rows that may be noted, beyond two for each row that waits."""
+
 _LEARNING: Final = 8
 _FIRST_SHARE: Final = 4.0
 """What a row costs in memory, in bytes of it encoded, before that was measured."""
@@ -100,6 +103,9 @@ class Accumulator:
         self._walked = -1
         self._places: dict[int, deque[tuple[Portion, int]]] = {}
         """Where rows of a level are, in order; known since one had to be taken out."""
+        self._learned = 0
+        """Places noted since all of them were noted anew."""
+        self._learned_limit = _LEARNED_MORE
 
     def append(self, row: Row) -> bool | None:
         """Keep a row, under the lock; None when there is no room for it.
@@ -186,7 +192,7 @@ class Accumulator:
             if not self.full:
                 self._full_cost = 0
                 self._places.clear()
-                self._portion.known = 0
+                self._learned = self._portion.known = 0
             self._recount()
             self.room.notify_all()
             return Portion(rows, portion.cost, portion.ready)
@@ -206,6 +212,10 @@ class Accumulator:
         rows than for few: each is looked at once.
         """
         self._settle_end()
+        if self._learned > self._learned_limit:
+            self._learned_limit = 2 * self.numbers + _LEARNED_MORE
+            if self._learned > self._learned_limit:
+                self._forget_gone()
         self._learn_levels()
         for level in sorted(self._places):
             if level >= below:
@@ -232,8 +242,32 @@ class Accumulator:
             for place in range(portion.known, len(rows)):
                 places = self._places.setdefault(rows[place][2], deque())
                 places.append((portion, place))
+            self._learned += len(rows) - portion.known
             portion.known = len(rows)
             portion.ended = portion is not self._portion
+
+    def _forget_gone(self) -> None:
+        """Let go of what was taken out or sent; the rest is noted anew.
+
+        Now and then, so that places and gaps never outnumber the rows by much. A call
+        cut short leaves the rows as they are.
+        """
+        fresh = deque(
+            Portion(
+                [row for row in portion.rows if row is not GONE],
+                portion.cost,
+                portion.ready,
+            )
+            for portion in self.full
+            if portion.numbers
+        )
+        # First the places: those of the old portions must not be used again.
+        self._places = {}
+        self._portion.known = 0
+        self.full = fresh
+        self._full_cost = sum(portion.cost for portion in fresh)
+        self._recount()
+        self._learned = 0
 
     def _take_out(self, portion: Portion, place: int) -> None:
         rows = portion.rows

@@ -229,3 +229,23 @@ def test_a_portion_whose_rows_are_all_taken_out_is_none() -> None:
     assert made.numbers == 1
     assert messages(made) == ["new"]
     assert made.cost == 0
+
+
+def test_what_was_taken_out_takes_no_room() -> None:
+    """Neither rows nor the notes of where they were pile up while nothing is sent."""
+    made = accumulator(rows=100)
+    entered = taken = 0
+
+    for number in range(200_000):
+        level = 17 if number % 3 else 5
+        while made.append(row(level, "x" * 100)) is None:
+            if made.evict(level, newest=False) is None:
+                taken += len(made.take().rows)
+        entered += 1
+
+    waiting = made.numbers
+    slots = sum(len(portion.rows) for portion in made.full)
+    assert made.evicted > 1000
+    assert made.accepted == entered == taken + waiting + made.evicted
+    assert slots < 3 * waiting + 10_000
+    assert sum(map(len, made._places.values())) < 3 * waiting + 10_000
