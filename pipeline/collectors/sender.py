@@ -154,6 +154,7 @@ class Sender:
         self._hush()
         self._listen(link, adoption)
         self._encode()
+        self._sync()
         self._send(link, adoption)
         self._account(adoption)
 
@@ -372,18 +373,20 @@ class Sender:
         session.window.expire(now)
         with box.accumulator.lock:  # callers may drop for a new reason
             dropped = box.dropped_total - session.dropped_before
-        fin = box.closing and session.drained
-        while (frames := session.window.take(now, dropped, fin=fin)) is not None:
+        while (frames := session.window.take(now, dropped)) is not None:
             if not link.send(frames):
                 session.window.untake()
                 self._blocked = True
                 return
         adoption.send(link, now, ADOPTED_BATCHES)
-        if session.spool is not None:
-            try:
-                session.spool.sync(clock.monotonic())
-            except DeliveryError as error:
-                session.failed(error, now)
+
+    def _sync(self) -> None:
+        """Have the spool on disk, as far as `fsync` says; also with nobody there."""
+        try:
+            if self.session.spool is not None:
+                self.session.spool.sync(clock.monotonic())
+        except DeliveryError as error:
+            self.session.failed(error, clock.monotonic_ns())
 
     def _leave(self) -> None:
         """At the end: what is not durable goes to the spool, or is counted."""

@@ -279,3 +279,14 @@ def test_a_child_has_a_spool_of_its_own(
     assert after.flush(20)
     wait_until(lambda: after.stats()["adopted_spools"] == 2)
     assert Counter(stored(away)) == Counter(range(3001))
+
+
+def test_a_spool_is_synced_while_nobody_was_ever_there(make: Make) -> None:
+    """`interval` is a promise to a service whose pipeline is away."""
+    log = make(spool="always", fsync="interval")
+    numbered(log, 0, 10)
+    assert log._sender is not None
+    spool = log._sender.session.spool
+    assert spool is not None
+
+    wait_until(lambda: not any(segment.dirty for segment in spool._segments))
