@@ -156,7 +156,8 @@ class Numbering(Backlog):
         fits = self.window.last >= self.last and self.has_room(len(encoded.payload))
         if self.always or fits:
             self.hold(encoded, pending.flush)
-            self.last = max(self.last, self.window.last)
+            if not self.always:  # there callers move it, on their threads
+                self.last = max(self.last, self.window.last)
         elif self._append(encoded, now):
             first = self.last - encoded.span + 1
         else:
