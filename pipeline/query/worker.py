@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from pipeline.query.answer import Engine
     from pipeline.settings import Settings
 
-METHODS: Final = frozenset({"query", "search", "get_stats", "tail"})
-
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -174,7 +172,7 @@ def answer(
 ) -> dict[str, Any]:
     """The call's `result` or `error`."""
     budget = engine.budget(call.timeout, lambda: is_cancelled(call.id))
-    if call.method not in METHODS:
+    if not engine.has(call.method):
         failure = Failure(METHOD_NOT_FOUND, f"no method {call.method!r}", {})
         return {"error": failure}
     try:

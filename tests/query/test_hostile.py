@@ -16,8 +16,9 @@ from pipeline.errors import EntryError
 from pipeline.identity import ID_CHARACTERS, decode_id, encode_id
 from pipeline.query.codes import INTERNAL_ERROR
 from pipeline.query.cursor import Cursor, decode_cursor, encode_cursor
+from pipeline.query.methods.table import METHODS
 from pipeline.query.requests import FieldError
-from pipeline.query.worker import METHODS, Call, answer
+from pipeline.query.worker import Call, answer
 from tests.query.stores import Asker, append
 from tests.wire.messages import entry
 

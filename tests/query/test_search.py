@@ -12,9 +12,9 @@ import pytest
 
 from pipeline.entry import Entry
 from pipeline.errors import QueryError
-from pipeline.query import answer
 from pipeline.query.answer import Limits
 from pipeline.query.budget import Budget, CancelledError, CostError
+from pipeline.query.methods import query
 from pipeline.query.requests import FieldError
 from pipeline.query.stats import choose_buckets
 from tests.query.stores import MINUTE, Asker, append, ids
@@ -155,7 +155,7 @@ def test_many_keys(path: Path) -> None:
 
 def test_page_of_many_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page ends early when it is too long, and the next goes on there."""
-    monkeypatch.setattr(answer, "REPLY_BYTES", 20_000)
+    monkeypatch.setattr(query, "REPLY_BYTES", 20_000)
     rows = [entry(n, message="x" * (n % 7 * 1_000 + 1)) for n in range(60)]
     stored = append(path, [[(0, rows[:30])], [(0, rows[30:])]])
     pages = Asker(path).pages("query", limit=50)
@@ -167,7 +167,7 @@ def test_page_of_many_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_context_of_many_bytes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Context that makes a reply too long is refused."""
-    monkeypatch.setattr(answer, "REPLY_BYTES", 10_000)
+    monkeypatch.setattr(query, "REPLY_BYTES", 10_000)
     append(path, [[(0, [entry(n, message="x" * 1_000) for n in range(60)])]])
 
     with pytest.raises(FieldError, match="longer than"):

@@ -1,0 +1,1 @@
+"""The methods that a worker answers, one a file; `table` lists them."""

@@ -1,0 +1,83 @@
+"""What every method of a worker works with, and what a method's file offers.
+
+A file has NAME and `answer(context, params, now, budget)`, which gives a Struct back;
+it raises QueryError of any kind, and StoreError. `table` lists the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from pipeline.query.budget import Budget
+from pipeline.query.plan import Plan
+from pipeline.query.replies import Window
+from pipeline.query.requests import FieldError
+from pipeline.query.scan import Headers
+from pipeline.timestamp import format_timestamp
+
+REPLY_BYTES: Final = 64 << 20
+"""A page ends early beyond this: it is held whole by worker, gateway and client."""
+
+Request = TypeVar("Request", bound=Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the settings allow one question."""
+
+    rows: int = 10_000
+    """Entries returned."""
+    rows_scanned: int = 1_000_000_000
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The database that questions are about, and what they may cost."""
+
+    headers: Headers
+    limits: Limits
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+
+    def took_ms(self, started: float) -> float:
+        """Milliseconds since then."""
+        return round((self.clock() - started) * 1000, 3)
+
+
+class Method(Protocol):
+    """A file of this package."""
+
+    NAME: str
+
+    def answer(
+        self, context: Context, params: Mapping[str, Any], now: int, budget: Budget, /
+    ) -> Struct:
+        """The reply."""
+
+
+def read_params(params: Mapping[str, Any], kind: type[Request]) -> Request:
+    """The parameters as their type; raises FieldError."""
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        raise FieldError(path.rstrip("`") or "params", problem) from None
+
+
+def mark_plan(plan: Plan, newest: int) -> Plan:
+    """The plan over what is there now: nothing that is committed later."""
+    return Plan(plan.filter, plan.low, plan.high, newest)
+
+
+def window_of(plan: Plan) -> Window:
+    """The plan's window as replies tell it."""
+    return Window(
+        None if plan.low is None else format_timestamp(plan.low),
+        None if plan.high is None else format_timestamp(plan.high),
+    )
