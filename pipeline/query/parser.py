@@ -29,6 +29,7 @@ from pipeline.query.syntax import (
     Not,
     Pair,
     Text,
+    Typed,
     all_of,
     any_of,
     looks_typed,
@@ -193,10 +194,10 @@ class _Parser:
             value = self._word(_plain_value)
             typed = looks_typed(value) and name not in FIELDS
         if not known:
-            return Pair(name, value, typed)
+            return Pair(name, Typed(value) if typed else Text(value))
         if name == "level" and parse_level(value) is None:
             raise QueryError(f"{value!r} is no level", start, f"levels are {_LEVELS}")
-        return Field(name, value, typed)
+        return Field(name, Typed(value) if typed else Text(value))
 
     def _word(self, check: _Check) -> str:
         """A run of characters up to a space or the end of the group."""

@@ -39,7 +39,7 @@ from pipeline.query.requests import (
     StatsRequest,
     TailRequest,
 )
-from pipeline.query.syntax import METADATA, And, Field, Node, Not, Or, Pair, Text
+from pipeline.query.syntax import METADATA, And, Field, Node, Not, Or, Pair, Text, Typed
 from pipeline.query.timerange import resolve_window
 from pipeline.query.values import Wanted
 from pipeline.timestamp import TIMESTAMP_MAX
@@ -153,15 +153,21 @@ def _(tree: Text) -> Filter:
 
 @compile_tree.register
 def _(tree: Field) -> Filter:
+    condition = tree.condition
+    if tree.name == "timestamp" or not isinstance(condition, Text | Typed):
+        raise QueryError(f"no condition such as {tree} can be answered yet")
     if tree.name.startswith(METADATA):
-        wanted = Wanted(tree.value, typed=tree.typed)
+        wanted = Wanted(condition.text, typed=isinstance(condition, Typed))
         return Metadata(tree.name[len(METADATA) :], wanted)
-    return _FIELDS[tree.name](tree.value)
+    return _FIELDS[tree.name](condition.text)
 
 
 @compile_tree.register
 def _(tree: Pair) -> Filter:
-    return Either([compile_tree(tree.field), compile_tree(tree.text)])
+    meant = [compile_tree(tree.field)]
+    if tree.text is not None:
+        meant.append(compile_tree(tree.text))
+    return Either(meant)
 
 
 @compile_tree.register

@@ -1,7 +1,8 @@
 """The tree that a search text stands for; `str()` of a tree is a text that means it.
 
 Trees are immutable. Build `And` and `Or` with `all_of` and `any_of`, which flatten, so
-that each meaning has one form and `parse(str(tree)) == tree`.
+that each meaning has one form and `parse(str(tree)) == tree`. LANGUAGE.md says what
+each node matches.
 """
 
 from __future__ import annotations
@@ -11,69 +12,83 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-FIELDS: Final = ("source", "level", "tag", "trace_id", "message")
+from pipeline.query.conditions import (
+    Anywhere,
+    Between,
+    Compare,
+    Condition,
+    Exact,
+    Exists,
+    Prefix,
+    Regex,
+    Substring,
+    Text,
+    Typed,
+    looks_typed,
+    quote,
+)
+from pipeline.timestamp import format_timestamp
+
+__all__ = [
+    "FIELDS",
+    "METADATA",
+    "And",
+    "Between",
+    "Compare",
+    "Condition",
+    "Exact",
+    "Exists",
+    "Field",
+    "Node",
+    "Not",
+    "Or",
+    "Pair",
+    "Prefix",
+    "Regex",
+    "Substring",
+    "Text",
+    "Typed",
+    "all_of",
+    "any_of",
+    "field_text",
+    "looks_typed",
+    "quote",
+]
+
+FIELDS: Final = ("source", "level", "tag", "trace_id", "message", "timestamp")
 """Fields that take `field:value`; metadata's are `metadata.<key>`."""
 
 METADATA: Final = "metadata."
 
-OPERATORS: Final = frozenset({"AND", "OR", "NOT"})
-"""Words that are operators, in capitals only."""
-
-_BARE: Final = re.compile(r"[\w/.@#$%&+,;=][\w/.@#$%&+,;=\-]*")
 _BARE_KEY: Final = re.compile(r"\w[\w.\-]*")
-_TYPED: Final = re.compile(
-    r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity", re.ASCII
-)
 
 
-def looks_typed(value: str) -> bool:
-    """Whether an unquoted value is a number, a boolean or null, and not only text."""
-    return _TYPED.fullmatch(value) is not None
+def field_text(name: str) -> str:
+    """A field's name as it is written; metadata's keys may need quotes."""
+    if not name.startswith(METADATA):
+        return name
+    key = name[len(METADATA) :]
+    return METADATA + (key if _BARE_KEY.fullmatch(key) else quote(key))
 
 
-def quote(text: str) -> str:
-    """The text between quotes, with `"` and `\\` escaped."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _word(text: str) -> str:
-    bare = _BARE.fullmatch(text) is not None and text not in OPERATORS
-    return text if bare else quote(text)
-
-
-def _value(value: str, typed: bool) -> str:
-    if typed:
-        return value
-    return quote(value) if looks_typed(value) or value[:1] == "=" else _word(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A word or phrase, anywhere in an entry's text."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return _word(self.text)
+def _value(condition: Condition) -> str:
+    return condition.as_value if isinstance(condition, Text) else str(condition)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A value in one field: one of FIELDS or `metadata.<key>`.
+    """A condition on one field: one of FIELDS or `metadata.<key>`.
 
-    `typed` values of metadata also match the number, boolean or null that they name.
+    The bounds of `timestamp` are ns since 1970; those of other fields are as written.
     """
 
     name: str
-    value: str
-    typed: bool = False
+    condition: Condition
 
     def __str__(self) -> str:
-        name = self.name
-        if name.startswith(METADATA):
-            key = name[len(METADATA) :]
-            name = METADATA + (key if _BARE_KEY.fullmatch(key) else quote(key))
-        return f"{name}:{_value(self.value, self.typed)}"
+        if self.name == "timestamp":
+            return f"timestamp:{_dated(self.condition)}"
+        return f"{field_text(self.name)}:{_value(self.condition)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +100,25 @@ class Pair:
     """
 
     key: str
-    value: str
-    typed: bool = False
+    condition: Condition
 
     def __str__(self) -> str:
-        return f"{self.key}:{_value(self.value, self.typed)}"
+        return f"{self.key}:{_value(self.condition)}"
 
     @property
     def field(self) -> Field:
         """The metadata that may be meant."""
-        return Field(METADATA + self.key, self.value, self.typed)
+        return Field(METADATA + self.key, self.condition)
 
     @property
-    def text(self) -> Text:
-        """The text that may be meant."""
-        return Text(f"{self.key}:{self.value}")
+    def text(self) -> Text | Prefix | None:
+        """The text that may be meant, such as a URL's; None if none can be."""
+        condition = self.condition
+        if isinstance(condition, Text | Typed):
+            return Text(f"{self.key}:{condition.text}")
+        if isinstance(condition, Prefix):
+            return Prefix(f"{self.key}:{condition.text}")
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +129,7 @@ class Not:
 
     def __str__(self) -> str:
         inside = _grouped(self.term)
-        # two dashes in a row are an option's, such as --verbose, and refused
+        # two dashes in a row are an option's, such as --verbose, and a word
         return f"-({inside})" if isinstance(self.term, Not) else f"-{inside}"
 
 
@@ -134,7 +153,22 @@ class Or:
         return " OR ".join(map(_grouped, self.terms))
 
 
-Node = Text | Field | Pair | Not | And | Or
+Node = Anywhere | Field | Pair | Not | And | Or
+
+
+def _dated(condition: Condition) -> str:
+    """A condition on the timestamp, with its moments as ISO 8601."""
+    match condition:
+        case Compare(op, int(ns)):
+            return f"{op}{format_timestamp(ns)}"
+        case Between(low, high, low_included, high_included):
+            ends = [
+                format_timestamp(ns) if isinstance(ns, int) else "*"
+                for ns in (low, high)
+            ]
+            marks = "[" if low_included else "{", "]" if high_included else "}"
+            return f"{marks[0]}{ends[0]} TO {ends[1]}{marks[1]}"
+    return str(condition)
 
 
 def _grouped(node: Node) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.entry import LEVEL_NAMES, Entry, encode_id, parse_level
-from pipeline.query.syntax import And, Field, Node, Not, Or, Pair, Text
+from pipeline.query.syntax import And, Field, Node, Not, Or, Pair, Text, Typed
 
 TOKEN = "[0-9A-Za-z_\x80-\U0010ffff]"
 
@@ -64,11 +64,11 @@ def lookup(fields: dict[str, Any], key: str) -> Iterator[Any]:
             yield from lookup(value, key[len(name) + 1 :])
 
 
-def is_value(value: Any, wanted: Field | Pair) -> bool:
-    text = wanted.value
+def is_value(value: Any, wanted: Text | Typed) -> bool:
+    text = wanted.text
     if isinstance(value, str):
         return has_text(value, text) if text else not value
-    if not wanted.typed:
+    if not isinstance(wanted, Typed):
         return False
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value] == text
@@ -89,24 +89,27 @@ def matches(entry: Entry, node: Node) -> bool:  # noqa: C901, PLR0911 - one line
         case Not(term):
             return not matches(entry, term)
         case Pair():
-            return matches(entry, node.field) or matches(entry, node.text)
+            text = node.text
+            either = text is not None and matches(entry, text)
+            return matches(entry, node.field) or either
         case Text(text):
             texts = [entry.message, entry.trace_id or "", *(entry.tags or [])]
             texts += [leaf for leaf in leaves(metadata) if isinstance(leaf, str)]
             return any(has_text(value, text) for value in texts)
-        case Field("source", value):
+        case Field("source", Text(value)):
             return entry.source == value
-        case Field("level", value):
+        case Field("level", Text(value)):
             return LEVEL_NAMES[entry.level] == LEVEL_NAMES[parse_level(value) or 0]
-        case Field("tag", value):
+        case Field("tag", Text(value)):
             return value in (entry.tags or [])
-        case Field("trace_id", value):
+        case Field("trace_id", Text(value)):
             return bool(value) and entry.trace_id == value
-        case Field("message", value):
+        case Field("message", Text(value)):
             return has_text(entry.message, value) if value else not entry.message
-        case Field(name):
+        case Field(name, (Text() | Typed()) as wanted):
             found = lookup(metadata, name.removeprefix("metadata."))
-            return any(is_value(leaf, node) for v in found for leaf in leaves(v))
+            return any(is_value(leaf, wanted) for v in found for leaf in leaves(v))
+    raise AssertionError(node)
 
 
 def find(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.entry import Entry
 from pipeline.query.answer import Engine, Limits
-from pipeline.query.syntax import Field, Node, Not, Pair, Text, all_of, any_of
+from pipeline.query.syntax import Field, Node, Not, Pair, Text, Typed, all_of, any_of
 from pipeline.store.block import Part, seal_block
 from pipeline.store.writer import Writer
 from pipeline.wire.codec import batch_of
@@ -117,15 +117,20 @@ keys = st.sampled_from(["a", "b", "c", "a.b", "a.b.c", "err"])
 leaves = st.one_of(
     words.map(Text),
     texts.filter(bool).map(Text),
-    st.builds(Field, st.just("source"), st.sampled_from(["api", "web\n1", "a\\nb"])),
-    st.builds(Field, st.just("level"), st.sampled_from(["info", "error", "fatal"])),
-    st.builds(Field, st.just("tag"), st.sampled_from(["err", "a b", ""])),
-    st.builds(Field, st.just("trace_id"), st.sampled_from(["t-1", "ab" * 16, ""])),
-    st.builds(Field, st.just("message"), words | st.just("")),
-    st.builds(Field, keys.map("metadata.".__add__), words | st.just("")),
-    st.builds(Field, keys.map("metadata.".__add__), literals | large, st.just(True)),
-    st.builds(Pair, keys, words),
-    st.builds(Pair, keys, literals, st.just(True)),
+    st.builds(
+        Field, st.just("source"), st.sampled_from(["api", "web\n1", "a\\nb"]).map(Text)
+    ),
+    st.builds(
+        Field, st.just("level"), st.sampled_from(["info", "error", "fatal"]).map(Text)
+    ),
+    st.builds(Field, st.just("tag"), st.sampled_from(["err", "a b", ""]).map(Text)),
+    st.builds(
+        Field, st.just("trace_id"), st.sampled_from(["t-1", "ab" * 16, ""]).map(Text)
+    ),
+    st.builds(Field, st.just("message"), (words | st.just("")).map(Text)),
+    st.builds(Field, keys.map("metadata.".__add__), (words | st.just("")).map(Text)),
+    st.builds(Field, keys.map("metadata.".__add__), (literals | large).map(Typed)),
+    st.builds(Pair, keys, words.map(Text) | literals.map(Typed)),
 )
 trees: st.SearchStrategy[Node] = st.recursive(
     leaves,

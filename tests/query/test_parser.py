@@ -20,6 +20,7 @@ from pipeline.query.syntax import (
     Or,
     Pair,
     Text,
+    Typed,
     all_of,
     any_of,
     looks_typed,
@@ -45,20 +46,20 @@ PARSED = [
     ("or and not", And((Text("or"), Text("and"), Text("not")))),
     ('"OR"', Text("OR")),
     ("ORDER", Text("ORDER")),
-    ("source:api", Field("source", "api")),
-    ("level:Error", Field("level", "Error")),
-    ("level:3", Field("level", "3")),
-    ('message:"a b"', Field("message", "a b")),
-    ('message:""', Field("message", "")),
-    ("-tag:x", Not(Field("tag", "x"))),
-    ("metadata.user.id:7", Field("metadata.user.id", "7", typed=True)),
-    ('metadata.user.id:"7"', Field("metadata.user.id", "7")),
-    ('metadata."a b":c', Field("metadata.a b", "c")),
-    ("metadata.x:-1.5e3", Field("metadata.x", "-1.5e3", typed=True)),
-    ("metadata.x:true", Field("metadata.x", "true", typed=True)),
-    ("metadata.x:c:d", Field("metadata.x", "c:d")),
-    ("status:500", Pair("status", "500", typed=True)),
-    ("http://host:80/a?b=(c)", Pair("http", "//host:80/a?b=(c)")),
+    ("source:api", Field("source", Text("api"))),
+    ("level:Error", Field("level", Text("Error"))),
+    ("level:3", Field("level", Text("3"))),
+    ('message:"a b"', Field("message", Text("a b"))),
+    ('message:""', Field("message", Text(""))),
+    ("-tag:x", Not(Field("tag", Text("x")))),
+    ("metadata.user.id:7", Field("metadata.user.id", Typed("7"))),
+    ('metadata.user.id:"7"', Field("metadata.user.id", Text("7"))),
+    ('metadata."a b":c', Field("metadata.a b", Text("c"))),
+    ("metadata.x:-1.5e3", Field("metadata.x", Typed("-1.5e3"))),
+    ("metadata.x:true", Field("metadata.x", Typed("true"))),
+    ("metadata.x:c:d", Field("metadata.x", Text("c:d"))),
+    ("status:500", Pair("status", Typed("500"))),
+    ("http://host:80/a?b=(c)", Pair("http", Text("//host:80/a?b=(c)"))),
     ("10.0.0.1:8080", Text("10.0.0.1:8080")),
     ("12:30:45.5", Text("12:30:45.5")),
     ("user-42", Text("user-42")),
@@ -125,17 +126,19 @@ typed = st.sampled_from(["7", "-0.5", "1e9", "true", "null", "NaN"])
 
 
 def _valued(kind: type[Field | Pair], names: st.SearchStrategy[str]) -> object:
-    return st.builds(kind, names, texts.filter(lambda t: t != "")) | st.builds(
-        kind, names, typed, st.just(value=True)
-    )
+    return st.builds(kind, names, texts.map(Text) | typed.map(Typed))
 
 
 leaves = st.one_of(
     texts.map(Text),
     _valued(Field, texts.map("metadata.".__add__)),
-    st.builds(Field, st.sampled_from(["source", "tag", "trace_id", "message"]), texts),
+    st.builds(
+        Field,
+        st.sampled_from(["source", "tag", "trace_id", "message"]),
+        texts.map(Text),
+    ),
     _valued(Pair, keys),
-    st.just(Field("level", "warning")),
+    st.just(Field("level", Text("warning"))),
 )
 trees = st.recursive(
     leaves,
