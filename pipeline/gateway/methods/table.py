@@ -6,8 +6,11 @@ from typing import Final
 
 from pipeline.gateway.methods import (
     discover,
+    get_context,
+    get_entry,
     get_ledger,
     get_stats,
+    get_trace,
     health,
     log,
     log_batch,
@@ -20,6 +23,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats),
+        *(get_entry, get_context, get_trace),
         *(get_ledger, health, discover),
     )
 }

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.query.methods import get_stats, query, search, tail
+from pipeline.query.methods import (
+    get_context,
+    get_entry,
+    get_stats,
+    get_trace,
+    query,
+    search,
+    tail,
+)
 from pipeline.query.methods.method import Method
 
-_FILES: Final[tuple[Method, ...]] = (query, search, get_stats, tail)
+_FILES: Final[tuple[Method, ...]] = (
+    *(query, search, get_stats, tail),
+    *(get_entry, get_context, get_trace),
+)
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
