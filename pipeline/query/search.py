@@ -8,7 +8,7 @@ with an exact count the rest is only counted, from the headers where these tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from pipeline.query.scan import Scan
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
 from pipeline.store.reader import Header
+
+_RENDERED: Final = 64
+_RENDERED_MAX: Final = 1024
+_RENDERED_BYTES: Final = 4 << 20
+"""Rows rendered in one go: the first so many, then about as many as have these bytes.
+"""
 
 
 class Page(NamedTuple):
@@ -109,10 +115,28 @@ class _Found:
         places = self._choose(view, np.flatnonzero(mask))
         if not len(places):
             return
-        self._rows += self._renderer.rows(view, places, self._wish.context)
+        self._render(view, places)
         self._rows.sort(key=_key, reverse=self._wish.descending)
         del self._rows[self._size :]
         self._cut_bytes()
+
+    def _render(self, view: View, places: Ints) -> None:
+        """Add the rows, the first of the order first, until they fill a page alone.
+
+        What comes after a page's bytes can't be on it, and all of 10,000 long rows at
+        once would be gigabytes.
+        """
+        room, done, size = self._wish.bytes_max, 0, _RENDERED
+        if len(places) > size:
+            places = places[self._order(view, places)[::-1]]
+        while done < len(places) and room >= 0:
+            some = places[done : done + size]
+            rows = self._renderer.rows(view, some, self._wish.context)
+            self._rows += rows
+            done += len(some)
+            used = sum(len(row.json) for row in rows)
+            room -= used
+            size = min(_RENDERED_MAX, max(1, _RENDERED_BYTES * len(rows) // used))
 
     def page(self) -> tuple[list[Row], bool]:
         """The rows, and whether more follow."""
@@ -133,12 +157,16 @@ class _Found:
             keep = times >= border
             places, times = places[keep], times[keep]
         if len(places) > self._size:
-            ranks, numbers = view.block.order_keys()
-            order = np.lexsort(
-                (numbers[places] ^ self._flip, ranks[places] ^ self._flip, times)
-            )
-            places = places[order[-self._size :]]
+            places = places[self._order(view, places)[-self._size :]]
         return places
+
+    def _order(self, view: View, places: Ints) -> Ints:
+        """What sorts the rows, the first of the page's order last."""
+        ranks, numbers = view.block.order_keys()
+        times = view.timestamps()[places] ^ self._flip
+        return np.lexsort(
+            (numbers[places] ^ self._flip, ranks[places] ^ self._flip, times)
+        )
 
     def _beyond(self, view: View, places: Ints, times: Ints, after: Key) -> Mask:
         """Which rows come after the last entry of the page before."""
