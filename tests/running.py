@@ -63,7 +63,7 @@ class RunningIngester:
         reader.refresh()
         numbered: list[tuple[int, int, Entry]] = []
         for header in reader.headers:
-            block = reader.load(header.id)
+            block = reader.load(header)
             rows = np.arange(block.rows)
             numbers = [number for _, number in block.identities(rows)]
             entries = block.batch.entries(rows)
@@ -78,7 +78,7 @@ class RunningIngester:
         reader.refresh()
         found: list[int] = []
         for header in reader.headers:
-            block = reader.load(header.id)
+            block = reader.load(header)
             rows = np.arange(block.rows)
             pairs = zip(block.batch.entries(rows), block.identities(rows), strict=True)
             found += [number for entry, (_, number) in pairs if entry.source == source]

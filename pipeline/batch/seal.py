@@ -99,14 +99,14 @@ def join_column(name: str, columns: Sequence[Column]) -> Encoded:
 def _join_mixed(columns: Sequence[Column], kinds: set[Kind]) -> tuple[Kind, int, bytes]:
     if kinds == {Kind.TEXT, Kind.BYTES16}:
         texts = [value.encode() for column in columns for value in column.values()]
-        return Kind.TEXT, len(texts), _framed(texts, b"\n")
+        return Kind.TEXT, len(texts), framed(texts, b"\n")
     parts: list[bytes] = []
     for column in columns:
         if column.kind is Kind.PACKED:
             parts += slices(column.texts, 0)
         else:
             parts += map(pack, column.values())
-    return Kind.PACKED, len(parts), _framed(parts, b"")
+    return Kind.PACKED, len(parts), framed(parts, b"")
 
 
 def _written_out(columns: Sequence[Column]) -> int:
@@ -163,7 +163,7 @@ def _join_dictionaries(columns: Sequence[Column]) -> bytes:
             [codes.setdefault(word, len(codes)) for word in words], np.uint16
         )
         parts.append(table if numbers is None else table[numbers])
-    joined = _framed(list(codes), b"\n" if kind == Kind.TEXT else b"")
+    joined = framed(list(codes), b"\n" if kind == Kind.TEXT else b"")
     return _dictionary(np.concatenate(parts), kind, len(codes)) + joined
 
 
@@ -193,7 +193,7 @@ def join_shapes(batches: Sequence[Batch], optional: Sequence[str]) -> Encoded:
         parts.append(np.array(table, np.uint16)[shape.codes])
         shape.forget()
     numbers = np.concatenate(parts)
-    data = _dictionary(numbers, Kind.PACKED, len(codes)) + _framed(list(codes), b"")
+    data = _dictionary(numbers, Kind.PACKED, len(codes)) + framed(list(codes), b"")
     return Encoded(SHAPE, Kind.SHAPE, len(numbers), data)
 
 
@@ -209,7 +209,8 @@ _JOIN: Final[dict[Kind, Callable[[Sequence[Column]], bytes]]] = {
 }
 
 
-def _framed(parts: Sequence[bytes], border: bytes) -> bytes:
+def framed(parts: Sequence[bytes], border: bytes) -> bytes:
+    """TEXT (`border` is a newline) or PACKED data of these values."""
     lengths = np.fromiter(map(len, parts), np.int64, len(parts))
     return b"".join([_lengths(lengths), *(part + border for part in parts)])
 

@@ -179,7 +179,7 @@ class Scan:
         if block is None:
             self.budget.open_block(header.rows)
             try:
-                block = self.headers.reader.load(header.id)
+                block = self.headers.reader.load(header)
             except StoreError:
                 self.damaged.add(header.id)
                 return None

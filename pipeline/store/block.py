@@ -20,12 +20,17 @@ import numpy.typing as npt
 
 from pipeline.batch.decode import Batch
 from pipeline.batch.joined import pack_parts, parse_block
-from pipeline.batch.layout import LEVEL, SOURCE, TIMESTAMP, Codec
+from pipeline.batch.layout import LEVEL, SOURCE, TIMESTAMP
 from pipeline.batch.read import Ints, bad, read_integers
 from pipeline.batch.seal import integers, seal
-from pipeline.compression import FAST_LEVEL, Bytes, compress, decompress
+from pipeline.compression import FAST_LEVEL
 from pipeline.errors import FrameError, StoreError
-from pipeline.limits import BATCH_ROWS, BLOCK_BYTES
+from pipeline.limits import BLOCK_BYTES
+from pipeline.store.commits import Commits, single_commit
+from pipeline.store.runs import Part, Runs, pack_runs, parse_runs
+from pipeline.store.sections import pack_sections, read_sections
+
+__all__ = ["Block", "Part", "Runs", "parse_runs", "seal_block"]
 
 MINUTE: Final = 60_000_000_000
 """Nanoseconds of a minute, the width of a cell of the counts."""
@@ -37,27 +42,13 @@ KEPT_ROWS: Final = 500
 """Rows of a batch, on average, from which a block keeps them as they came: joining
 smaller ones costs little and makes the block half as large."""
 
-_SECTION: Final = struct.Struct("<BI")
-"""codec => u8, bytes after decompression => u32"""
-
-_SIZE: Final = struct.Struct("<I")
 _ESCAPE: Final = re.compile(r"\\(.)")
-_SECTION_BYTES_MAX: Final = 64 << 20
 _HEADER: Final = struct.Struct("<IqqI")
 """What the header's CRC covers before counts and runs: rows, minimum, maximum, data's
 CRC."""
 
 _PLACE: Final = struct.Struct("<4q")
 """What it covers behind them: id, committed, tier, bytes."""
-
-
-class Part(NamedTuple):
-    """A batch on its way into a block, with the numbers of its rows."""
-
-    batch: Batch
-    producer: bytes
-    sequence: int
-    offsets: Ints | None
 
 
 class Counts(NamedTuple):
@@ -68,15 +59,6 @@ class Counts(NamedTuple):
     source_codes: Ints
     levels: Ints
     counts: Ints
-
-
-class Runs(NamedTuple):
-    """Rows that one producer numbered one after another, in the block's row order."""
-
-    producers: list[bytes]
-    codes: Ints
-    firsts: Ints
-    rows: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +171,12 @@ def pack_counts(cells: _Cells) -> bytes:
         integers(counts),
         names.encode(),
     ]
-    return _pack(len(found), sections)
+    return pack_sections(len(found), sections)
 
 
 def parse_counts(data: bytes) -> Counts:
     """Counts from a header; raises FrameError."""
-    size, sections = _unpack(data, 5)
+    size, sections = read_sections(data, 5)
     minutes, codes, levels, counts = (
         read_integers(section, size) if len(section) else None
         for section in sections[:4]
@@ -216,79 +198,16 @@ def _unescape(found: re.Match[str]) -> str:
     return "\n" if found[1] == "n" else found[1]
 
 
-def pack_runs(parts: Sequence[Part]) -> bytes:
-    """Producer runs of all parts; neighbours that go on are one run."""
-    codes: dict[bytes, int] = {}
-    runs: list[list[int]] = []
-    for part in parts:
-        code = codes.setdefault(part.producer, len(codes))
-        for first, rows in _stretches(part):
-            last = runs[-1] if runs else None
-            if last and last[0] == code and last[1] + last[2] == first:
-                last[2] += rows
-            else:
-                runs.append([code, first, rows])
-    columns = np.array(runs, np.int64).T
-    sections = [integers(np.ascontiguousarray(column)) for column in columns]
-    return _pack(len(runs), [*sections, b"".join(codes)])
-
-
-def _stretches(part: Part) -> list[tuple[int, int]]:
-    """(first number, rows) of each stretch of rows numbered one after another."""
-    if part.offsets is None:
-        return [(part.sequence, part.batch.rows)]
-    borders = np.flatnonzero(np.diff(part.offsets) != 1) + 1
-    starts = np.concatenate([[0], borders])
-    sizes = np.diff(np.concatenate([starts, [part.batch.rows]]))
-    firsts = part.offsets[starts] + part.sequence
-    return list(zip(firsts.tolist(), sizes.tolist(), strict=True))
-
-
-def parse_runs(data: bytes) -> Runs:
-    """Runs from a header; raises FrameError."""
-    size, sections = _unpack(data, 4)
-    codes, firsts, rows = (read_integers(section, size) for section in sections[:3])
-    joined = bytes(sections[3])
-    producers = [joined[at : at + 16] for at in range(0, len(joined), 16)]
-    return Runs(producers, codes, firsts, rows)
-
-
-def _pack(count: int, sections: Sequence[bytes]) -> bytes:
-    """codec, size | count, sizes of the sections, the sections."""
-    sizes = b"".join(_SIZE.pack(len(section)) for section in sections)
-    body = _SIZE.pack(count) + sizes + b"".join(sections)
-    smaller = compress(body)
-    if len(smaller) < len(body):
-        return _SECTION.pack(Codec.ZSTD, len(body)) + smaller
-    return _SECTION.pack(Codec.PLAIN, len(body)) + body
-
-
-def _unpack(data: Bytes, sections: int) -> tuple[int, list[memoryview]]:
-    if len(data) < _SECTION.size:
-        raise bad("a header's column is cut off")
-    codec, size = _SECTION.unpack_from(data)
-    body: Bytes = memoryview(data)[_SECTION.size :]
-    if codec == Codec.ZSTD:
-        body = decompress(body, min(size, _SECTION_BYTES_MAX))
-    view = memoryview(body)
-    start = _SIZE.size * (1 + sections)
-    if len(view) != size or size < start:
-        raise bad(f"{len(view)} bytes of a header's column; declared {size}")
-    count, *sizes = struct.unpack_from(f"<{1 + sections}I", view)
-    if start + sum(sizes) != size or count > BATCH_ROWS:
-        raise bad("a header's column has sections that don't add up")
-    found = []
-    for length in sizes:
-        found.append(view[start : start + length])
-        start += length
-    return count, found
-
-
 class Block:
     """A committed block: its rows as a Batch, and who sent each row."""
 
-    def __init__(self, block_id: int, data: bytes, runs: bytes) -> None:
-        self.id = block_id
+    tier = 0
+
+    def __init__(
+        self, block_id: int, data: bytes, runs: bytes, committed: int = 0
+    ) -> None:
+        self.id = self.first = self.last = block_id
+        self.committed = committed
         self._runs_data = runs
         try:
             self.batch = parse_block(data, BLOCK_BYTES)
@@ -300,6 +219,15 @@ class Block:
     def runs(self) -> Runs:
         """The producer runs."""
         return parse_runs(self._runs_data)
+
+    @cached_property
+    def commits(self) -> Commits:
+        """The commits that its rows came with."""
+        return single_commit(self.id, self.rows)
+
+    def rows_between(self, after: int, mark: int) -> tuple[int, int]:
+        """The range of rows of commits above `after` and up to `mark`."""
+        return self.commits.rows_between(after, mark)
 
     @cached_property
     def _ends(self) -> Ints:

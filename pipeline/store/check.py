@@ -32,7 +32,7 @@ from pipeline.store.rows import (
     meta_row,
     producer_row,
 )
-from pipeline.store.schema import APPLICATION, PAGE_BYTES, REMOVED, VERSION
+from pipeline.store.schema import APPLICATION, LAST, PAGE_BYTES, REMOVED, VERSION
 
 FLAWS_MAX: Final = 20
 """Then it is certain enough."""
@@ -167,6 +167,7 @@ class _Inspection:
         """Durable number and newest block of each producer."""
 
         self._removed = 0
+        self._last = 0
 
     def run(self) -> None:
         """Look at everything; a part that can't be read hides no other."""
@@ -178,6 +179,7 @@ class _Inspection:
             "producers": self._producer,
             "dead_letters": lambda cell: letter_row(cell, self._images.payload),
             "meta": self._meta,
+            **dict.fromkeys(("compacted", "columns", "filters", "patterns"), _pass),
         }
         for table, root in roots.items():
             before = len(self.found)
@@ -276,6 +278,8 @@ class _Inspection:
         key, value = meta_row(cell, self._images.payload)
         if key == REMOVED and isinstance(value, int):
             self._removed = value
+        if key == LAST and isinstance(value, int):
+            self._last = value
 
     def _free_pages(self) -> None:
         page = self._images.read(1)
@@ -291,7 +295,7 @@ class _Inspection:
     def _ledger(self) -> None:
         """Blocks against marks: both are written by one transaction."""
         highest = self._newest[-1].id if self._newest else 0
-        last = max([highest, *(block for _, block in self._marks.values())])
+        last = max([highest, self._last, *(block for _, block in self._marks.values())])
         absent = last - self._blocks - self._removed
         if absent:
             raise PageError(f"{absent} of {last} blocks have no row")
@@ -300,6 +304,10 @@ class _Inspection:
                 mark = self._marks.get(producer)
                 if mark is not None and mark[0] < number:
                     raise PageError(f"a producer's mark is older than block {row.id}")
+
+
+def _pass(cell: Cell) -> None:
+    """A row that is looked at when it is asked for."""
 
 
 def _inner(page: Page, number: int) -> Iterator[tuple[int, int] | Cell]:

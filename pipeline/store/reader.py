@@ -7,11 +7,13 @@ reset.  Headers are read once, when their block is new.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from pipeline.errors import StoreError
+from pipeline.errors import FrameError, StoreError
+from pipeline.store import compacted
 from pipeline.store.block import (
     Block,
     Counts,
@@ -19,7 +21,12 @@ from pipeline.store.block import (
     parse_counts,
     place_checksum,
 )
+from pipeline.store.columns import PLACE_BITS
 from pipeline.store.database import Connection, DatabaseError, open_reader
+from pipeline.store.kept import Kept
+from pipeline.store.live import Live
+from pipeline.store.opened import CompactedBlock, Covered
+from pipeline.store.schema import COMPACTED, PURGED
 
 
 class Header(NamedTuple):
@@ -30,10 +37,15 @@ class Header(NamedTuple):
     size: int
     minimum: int
     maximum: int
+    first: int
+    """The commits that it covers, `first` to `last`."""
+
+    last: int
+    tier: int
 
 
 class _Checked(NamedTuple):
-    """The columns under the header's CRC, and it."""
+    """The columns under a fresh header's CRC, and it."""
 
     id: int
     committed: int
@@ -52,30 +64,95 @@ _CHECKED: Final = (
     "SELECT id, committed, tier, rows, bytes, minimum, maximum, header_crc, data_crc,"
     " counts, runs"
 )
+_COVERED: Final = (
+    "SELECT id, first, last, committed, tier, rows, bytes, minimum, maximum,"
+    " header_crc, checksums"
+)
+_BLOBS: Final = ("counts", "patterns", "directory", "runs", "commits")
+"""Of a compacted block's header, in the order of their checksums."""
+
+_AT_ONCE: Final = 500
+"""Rows asked for in one statement: SQLite takes some thousands of variables."""
+
+_COUNTS_KEPT: Final = 8 << 20
+"""Bytes of parsed counts kept, of compacted blocks: 5,000 of the usual ones."""
 
 
 class Reader:
-    """A growing list of block headers, and the blocks behind them."""
+    """The headers of the live blocks in the order of their commits; what is behind."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.headers: list[Header] = []
+        self.generation = 0
+        """Raised when a header went away; `headers` is a new list then."""
+
+        self.newest = 0
+        """The newest commit number seen."""
+
         self._connection: Connection | None = None
-        self._last = 0
+        self._live: Live[Header] = Live()
+        self._last_compacted = 0
+        self._purged = 0
+        self._has_compacted = False
         self._file = (0, 0)
+        self._counts: Kept[Counts] = Kept(_COUNTS_KEPT)
 
     def refresh(self) -> None:
-        """See the blocks committed since; no database yet means no blocks."""
+        """See what was committed since; no database yet means no blocks."""
         if not self._follow_file():
             return
-        new = self._fetch(
-            "SELECT id, rows, bytes, minimum, maximum FROM blocks"
+        self._execute("BEGIN")
+        try:
+            self._see_new()
+        finally:
+            self._execute("COMMIT")
+
+    def _see_new(self) -> None:
+        if not self._has_compacted:  # a database that no ingester has opened yet
+            ((version,),) = self._fetch("PRAGMA user_version")
+            self._has_compacted = version >= compacted.TABLES_VERSION
+        purged = self._read_purged()
+        if purged != self._purged:
+            self._begin_anew()
+            self._purged = purged
+        fresh = self._fetch(
+            "SELECT id, rows, bytes, minimum, maximum, id, id, tier FROM blocks"
             " WHERE id > ? ORDER BY id",
-            (self._last,),
+            (self.newest,),
         )
-        self.headers.extend(Header(*row) for row in new)
-        if new:
-            self._last = self.headers[-1].id
+        joined = self._new_compacted()
+        self._add([Header(*row) for row in fresh + joined])
+
+    def _read_purged(self) -> int:
+        found = self._fetch("SELECT value FROM meta WHERE key = ?", (PURGED,))
+        return int(found[0][0]) if found else 0
+
+    def _new_compacted(self) -> list[Any]:
+        if not self._has_compacted:
+            return []
+        return self._fetch(
+            "SELECT id, rows, bytes, minimum, maximum, first, last, tier FROM compacted"
+            " WHERE id > ? ORDER BY id",
+            (self._last_compacted,),
+        )
+
+    def _add(self, new: list[Header]) -> None:
+        for header in new:
+            self._live.add(header)
+            self.newest = max(self.newest, header.last)
+            if header.id >= COMPACTED:
+                self._last_compacted = header.id
+        if new and new[-1].id >= COMPACTED:
+            self.headers = [header for header in self._live.items if header.rows]
+            self.generation += 1
+        else:
+            self.headers.extend(new)
+
+    def _begin_anew(self) -> None:
+        self.headers, self._live = [], Live()
+        self.generation += 1
+        self.newest = self._last_compacted = self._purged = 0
 
     def _follow_file(self) -> bool:
         """Whether there is a database; one that took another's place begins anew."""
@@ -88,38 +165,101 @@ class Reader:
             self.close()
             self._file = (found.st_dev, found.st_ino)
             self._connection = open_reader(self.path)
-            self.headers, self._last = [], 0
+            self._has_compacted = False
+            self._begin_anew()
+            self._counts.clear()
         return True
 
-    def load(self, block_id: int) -> Block:
-        """The block, its checksums compared. Raises StoreError when it is damaged."""
-        found = self._fetch(
-            f"{_CHECKED}, data FROM blocks WHERE id = ?",
-            (block_id,),
-        )
+    def load(self, header: Header) -> Block:
+        """The block, its checksums compared; of a compacted one only the directory.
+
+        Raises StoreError when it is damaged. A column that is damaged, or that
+        compaction has taken away since, is a FrameError of who reads it.
+        """
+        if header.id >= COMPACTED:
+            return self._load_compacted(header.id)
+        found = self._fetch(f"{_CHECKED}, data FROM blocks WHERE id = ?", (header.id,))
         if not found:
-            raise _gone(block_id)
-        *header, data = found[0]
-        head = _Checked(*header)
+            raise _gone(header.id)
+        *columns, data = found[0]
+        head = _Checked(*columns)
         _check_header(head)
         if crc32(data) != head.data_crc:
-            raise StoreError(f"block {block_id} is damaged: its data's CRC is wrong")
-        return Block(block_id, data, head.runs)
+            raise StoreError(f"block {header.id} is damaged: its data's CRC is wrong")
+        return Block(head.id, data, head.runs, head.committed)
+
+    def _load_compacted(self, block_id: int) -> Block:
+        covered, directory = self._blobs_of([block_id], "directory")[0]
+        return CompactedBlock(
+            covered,
+            directory,
+            partial(self._header_blob, block_id),
+            partial(self._column_blob, block_id),
+        )
+
+    def _header_blob(self, block_id: int, name: str) -> bytes:
+        ((_, blob),) = self._blobs_of([block_id], name)
+        return blob
+
+    def _column_blob(self, block_id: int, place: int) -> bytes:
+        key = (block_id - COMPACTED) << PLACE_BITS | place
+        try:
+            found = self._fetch("SELECT data FROM columns WHERE id = ?", (key,))
+        except StoreError as error:
+            raise FrameError("damaged", str(error)) from None
+        if not found:
+            raise FrameError("damaged", f"{_gone(block_id)}: column {place}")
+        blob: bytes = found[0][0]
+        return blob
+
+    def _blobs_of(
+        self, block_ids: Sequence[int], name: str
+    ) -> list[tuple[Covered, bytes]]:
+        """A blob of compacted blocks' headers, its checksums compared."""
+        rows = {}
+        for at in range(0, len(block_ids), _AT_ONCE):
+            chunk = tuple(block_ids[at : at + _AT_ONCE])
+            marks = ",".join("?" * len(chunk))
+            statement = f"{_COVERED}, {name} FROM compacted WHERE id IN ({marks})"
+            rows.update({row[0]: row for row in self._fetch(statement, chunk)})
+        found = []
+        for block_id in block_ids:
+            if block_id not in rows:
+                raise _gone(block_id)
+            *fixed, header_crc, checksums, blob = rows[block_id]
+            _check_compacted(fixed, header_crc, checksums)
+            crcs = compacted.CHECKSUMS.unpack(checksums)
+            if crc32(blob) != crcs[_BLOBS.index(name)]:
+                raise StoreError(
+                    f"block {block_id} is damaged: its {name}' CRC is wrong"
+                )
+            found.append((Covered(*fixed), blob))
+        return found
 
     def counts(self, block_ids: Sequence[int]) -> list[Counts]:
         """Counts per (minute, source, level) of the blocks, from their headers."""
-        counts = []
+        unknown = [
+            each
+            for each in block_ids
+            if each >= COMPACTED and self._counts.get(each) is None
+        ]
+        parsed: dict[int, Counts] = {}
+        for covered, blob in self._blobs_of(unknown, "counts"):
+            counts = parsed[covered.id] = parse_counts(blob)
+            self._counts.put(covered.id, counts, 32 * len(counts.counts) + 500)
+        found = []
         for block_id in block_ids:
-            found = self._fetch(
-                f"{_CHECKED} FROM blocks WHERE id = ?",
-                (block_id,),
-            )
-            if not found:
-                raise _gone(block_id)
-            head = _Checked(*found[0])
-            _check_header(head)
-            counts.append(parse_counts(head.counts))
-        return counts
+            kept = parsed.get(block_id) or self._counts.get(block_id)
+            found.append(kept or self._fresh_counts(block_id))
+        return found
+
+    def _fresh_counts(self, block_id: int) -> Counts:
+        found = self._fetch(f"{_CHECKED} FROM blocks WHERE id = ?", (block_id,))
+        if not found:
+            raise _gone(block_id)
+        head = _Checked(*found[0])
+        _check_header(head)
+        return parse_counts(head.counts)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -127,7 +267,10 @@ class Reader:
             self._connection.close()
             self._connection = None
 
-    def _fetch(self, statement: str, values: tuple[int, ...]) -> list[Any]:
+    def _execute(self, statement: str) -> None:
+        self._fetch(statement)
+
+    def _fetch(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         if self._connection is None:
             return []
         try:
@@ -148,3 +291,8 @@ def _check_header(head: _Checked) -> None:
     # before version 3 of the tables it did not cover the place
     if head.header_crc not in (place, base):
         raise StoreError(f"block {head.id} is damaged: its header's CRC is wrong")
+
+
+def _check_compacted(fixed: list[int], header_crc: int, checksums: bytes) -> None:
+    if header_crc != compacted.header_checksum(fixed, checksums):
+        raise StoreError(f"block {fixed[0]} is damaged: its header's CRC is wrong")

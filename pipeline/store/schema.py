@@ -70,6 +70,40 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE producers ADD COLUMN source TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE producers ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        # What each query reads stands first: SQLite follows a row's pages one by one.
+        """
+        CREATE TABLE compacted (
+            id         INTEGER PRIMARY KEY,
+            first      INTEGER NOT NULL,
+            last       INTEGER NOT NULL,
+            committed  INTEGER NOT NULL,
+            tier       INTEGER NOT NULL,
+            rows       INTEGER NOT NULL,
+            bytes      INTEGER NOT NULL,
+            minimum    INTEGER NOT NULL,
+            maximum    INTEGER NOT NULL,
+            header_crc INTEGER NOT NULL,
+            checksums  BLOB NOT NULL,
+            counts     BLOB NOT NULL,
+            patterns   BLOB NOT NULL,
+            directory  BLOB NOT NULL,
+            runs       BLOB NOT NULL,
+            commits    BLOB NOT NULL
+        ) STRICT
+        """,
+        "CREATE TABLE columns (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+        "CREATE TABLE filters (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+        """
+        CREATE TABLE patterns (
+            id       INTEGER PRIMARY KEY,
+            template BLOB NOT NULL,
+            first    INTEGER NOT NULL,
+            last     INTEGER NOT NULL,
+            crc      INTEGER NOT NULL
+        ) STRICT
+        """,
+    ),
 )
 
 VERSION: Final = len(STEPS)
@@ -83,3 +117,22 @@ FORGOTTEN: Final = "forgotten"
 
 REMOVED: Final = "removed"
 """Key of `meta`: how many of the blocks' numbers so far have no row any more."""
+
+COMPACTED: Final = 1 << 40
+"""Ids of compacted blocks begin above: no commit has so high a number."""
+
+LAST: Final = "last"
+"""Key of `meta`: a commit number that was given, when its row may be gone."""
+
+LAST_COMPACTED: Final = "compacted"
+"""Key of `meta`: the newest id of a compacted block; none is given twice."""
+
+REMOVED_COMPACTED: Final = "compacted_removed"
+"""Key of `meta`: how many of the compacted blocks so far have no row any more."""
+
+PURGED: Final = "purged"
+"""Key of `meta`: raised when a block goes away that no other block replaces."""
+
+DELETED: Final = "deleted "
+"""Begin of keys of `meta`, then a producer's id as hex digits: how many of its stored
+entries were deleted, by whoever asked or by retention."""

@@ -6,8 +6,8 @@ not there at all, and may be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ from pipeline.delivery.stream import Stream
 from pipeline.errors import DamageError, StoreError
 from pipeline.limits import DEAD_LETTER_BYTES
 from pipeline.store.block import Sealed, place_checksum
+from pipeline.store.compacted import Compacted
 from pipeline.store.database import (
     DatabaseError,
     Lock,
@@ -33,6 +34,7 @@ from pipeline.store.producers import (
     forget,
     values_of,
 )
+from pipeline.store.replacing import Replacing
 from pipeline.store.rows import sealed_row
 from pipeline.store.salvage import Say, heal, suspect
 from pipeline.store.schema import FORGOTTEN
@@ -88,7 +90,8 @@ class Writer:
             "SELECT max(coalesce((SELECT max(id) FROM blocks), 0),"
             " coalesce((SELECT max(block) FROM producers), 0))"
         ).fetchone()
-        self.last_block: int = last
+        self._replacing = Replacing(self._connection)
+        self.last_block: int = max(last, self._replacing.last_commit())
 
     def streams(self) -> list[Stream]:
         """All producers that the database knows, the longest idle first."""
@@ -118,14 +121,65 @@ class Writer:
         Raises StoreError when the disk or the database refuses, DamageError when to
         try again is of no use.
         """
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._transaction():
             for number, block in enumerate(blocks, self.last_block + 1):
                 self._insert_block(number, block, now)
             # Before the marks: who was forgotten may have come back since.
             self._forget(forgotten)
             self._insert_marks(marks, self.last_block + len(blocks))
             self._insert_letters(letters)
+        numbers = range(self.last_block + 1, self.last_block + len(blocks) + 1)
+        self._replacing.note(numbers, [block.rows for block in blocks])
+        self.last_block += len(blocks)
+        self._changed = self._unsynced
+        return self.last_block
+
+    def swap(self, block: Compacted) -> int:
+        """Commit a block in the place of those it replaces; its id.
+
+        Raises StoreError when they are not the live blocks of its commits any more, and
+        as `commit`.
+        """
+        self._replacing.check(block)
+        with self._transaction():
+            number = self._replacing.insert(block)
+        self._replacing.inserted(number, block)
+        self._changed = self._unsynced
+        return number
+
+    def drop(self, first: int, last: int, now: int) -> int:
+        """Make the blocks of these commits vanish; the id of what stands for them.
+
+        Raises StoreError when a block has other commits too, and as `commit`.
+        """
+        return self.swap(self._replacing.tombstone(first, last, now))
+
+    def purge(self, up_to: int, limit: int) -> int:
+        """Delete at most `limit` rows that blocks up to this id have replaced.
+
+        The caller says by `up_to` (an id that `swap` gave) which nobody reads any more;
+        what is returned is how many rows there were.
+        """
+        with self._transaction():
+            count = self._replacing.purge(up_to, limit)
+        self._replacing.purged(count)
+        return count
+
+    def vacuum(self, pages: int) -> int:
+        """Give at most so many free pages back to the disk; how many are left."""
+        try:
+            # each step of the statement frees one page
+            self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            ((left,),) = self._connection.execute("PRAGMA freelist_count")
+        except DatabaseError as error:
+            raise StoreError(f"{self.path}: vacuum failed: {error}") from None
+        return int(left)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
             self._connection.execute("COMMIT")
         except DatabaseError as error:
             self._roll_back()
@@ -134,9 +188,9 @@ class Writer:
                 text = f"{self.path} is damaged: {error}; the next start salvages it"
                 raise DamageError(text) from None
             raise StoreError(f"{self.path} can't be written: {error}") from None
-        self.last_block += len(blocks)
-        self._changed = self._unsynced
-        return self.last_block
+        except BaseException:
+            self._roll_back()
+            raise
 
     @property
     def needs_sync(self) -> bool:

@@ -139,7 +139,7 @@ def rows_of(path: Path) -> Rows:
         reader.refresh()
         for header in reader.headers:
             try:
-                reader.load(header.id)
+                reader.load(header)
                 reader.counts([header.id])
             except StoreError:
                 del found["blocks"][header.id]

@@ -257,7 +257,7 @@ def _blocks(
         reader.refresh()
         for header in reader.headers:
             try:
-                block = reader.load(header.id)
+                block = reader.load(header)
             except StoreError:
                 if not skip_damaged:
                     raise

@@ -1,0 +1,171 @@
+"""The columns of a compacted block: a directory of them, and each one a blob by itself.
+
+Version 3 of a block's data. The directory is::
+
+    version u8 | reserved u8 | columns u16 | rows u32
+    columns x (kind u8 | codec u8 | name_bytes u16 | count u32 | raw u32 | stored u32
+               | crc u32)
+    names, UTF-8, one after another
+
+The blobs are fetched one at a time, when a query asks for the column.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from pipeline.batch.column import KINDS, Column, Field
+from pipeline.batch.decode import Batch
+from pipeline.batch.encode import Encoded
+from pipeline.batch.layout import HEAD, Codec
+from pipeline.batch.read import bad
+from pipeline.compression import Bytes, compress, decompress
+from pipeline.errors import FrameError
+from pipeline.limits import BATCH_ROWS, BLOCK_BYTES, BLOCK_COLUMNS, METADATA_KEY_BYTES
+
+COLUMNS_VERSION: Final = 3
+RESERVED: Final = 16
+"""Columns of a block beyond its metadata."""
+
+PLACE_BITS: Final = 11
+"""A column's id is its block's number and its place: 2^11 is more than there can be."""
+
+_PLACE: Final = struct.Struct(
+    "<"
+    "B"  # kind => u8
+    "B"  # codec => u8
+    "H"  # name_bytes => u16
+    "I"  # count => u32
+    "I"  # raw => u32
+    "I"  # stored => u32
+    "I"  # crc => u32
+)
+_COMPRESS_FROM: Final = 64
+_NAME_BYTES_MAX: Final = METADATA_KEY_BYTES + 16
+
+Fetch = Callable[[int], bytes]
+"""place of a column => its blob; raises FrameError when it is not there."""
+
+
+class Stored(NamedTuple):
+    """A row of the directory: a field and the checksum of its blob."""
+
+    field: Field
+    crc: int
+
+
+class Packed(NamedTuple):
+    """The blobs of all columns, in the directory's order."""
+
+    directory: bytes
+    blobs: list[bytes]
+
+
+def pack_columns(rows: int, columns: Iterable[Encoded], level: int) -> Packed:
+    """Each column compressed by itself (`level` is zstd's), and the directory."""
+    places, names, blobs = [], [], []
+    for name, kind, present, data in columns:
+        codec, blob = _compressed(data, level)
+        sizes = (len(name.encode()), present, len(data), len(blob))
+        places.append(_PLACE.pack(kind, codec, *sizes, crc32(blob)))
+        names.append(name.encode())
+        blobs.append(blob)
+    if len(blobs) > BLOCK_COLUMNS + RESERVED:
+        most = BLOCK_COLUMNS + RESERVED
+        raise bad(f"{len(blobs)} columns; mustn't exceed {most}")
+    head = HEAD.pack(COLUMNS_VERSION, len(blobs), rows)
+    return Packed(b"".join([head, *places, *names]), blobs)
+
+
+def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
+    if len(data) >= _COMPRESS_FROM:
+        smaller = compress(data, level)
+        if len(smaller) < len(data):
+            return Codec.ZSTD, smaller
+    return Codec.PLAIN, data
+
+
+def parse_directory(data: Bytes) -> tuple[int, list[Stored]]:
+    """Rows and columns; raises FrameError when a size is beyond its limit."""
+    view = memoryview(data)
+    if len(view) < HEAD.size:
+        raise bad(f"{len(view)} bytes are too few for a directory")
+    version, count, rows = HEAD.unpack_from(view)
+    if version != COLUMNS_VERSION:
+        text = f"version {version} of a directory; known: {COLUMNS_VERSION}"
+        raise FrameError("bad_version", text)
+    at = HEAD.size + count * _PLACE.size
+    if not 0 < rows <= BATCH_ROWS or count > BLOCK_COLUMNS + RESERVED or at > len(view):
+        raise bad(f"a directory of {rows} rows and {count} columns is cut off")
+    found = []
+    for place in _PLACE.iter_unpack(view[HEAD.size : at]):
+        kind, codec, name_bytes, present, raw, stored, crc = place
+        name = _name(view[at : at + name_bytes], name_bytes)
+        at += name_bytes
+        found.append(Stored(Field(name, kind, codec, present, raw, stored), crc))
+    if at != len(view) or sum(each.field.raw for each in found) > BLOCK_BYTES:
+        raise bad("a directory's names or sizes don't add up")
+    return rows, found
+
+
+def _name(text: memoryview, size: int) -> str:
+    if size > _NAME_BYTES_MAX or len(text) != size:
+        raise bad(f"a column's name has {size} bytes")
+    try:
+        return bytes(text).decode()
+    except UnicodeDecodeError:
+        raise bad("a column's name is not UTF-8") from None
+
+
+class StoredColumn(Column):
+    """A column whose blob is fetched, and its checksum compared, when it is asked."""
+
+    __slots__ = ("_fetch",)
+
+    def __init__(self, field: Field, fetch: Callable[[], bytes]) -> None:
+        super().__init__(field, b"")
+        self._fetch = fetch
+
+    @property
+    def data(self) -> Bytes:
+        """The column's bytes, decompressed."""
+        if self._data is None:
+            self._data = inflate(self._fetch(), self.codec, self._raw, self.name)
+        return self._data
+
+
+def inflate(blob: bytes, codec: int, raw: int, name: str) -> Bytes:
+    """A blob's content, which has `raw` bytes; raises FrameError."""
+    content = decompress(blob, raw) if codec == Codec.ZSTD else blob
+    if len(content) != raw:
+        raise bad(f"{name}: {len(content)} bytes; declared {raw}")
+    return content
+
+
+def open_columns(rows: int, directory: Sequence[Stored], fetch: Fetch) -> Batch:
+    """A batch that fetches what it is asked for; raises FrameError."""
+    columns: dict[str, Column] = {}
+    for place, (field, crc) in enumerate(directory):
+        if field.kind not in KINDS or field.codec not in _CODECS:
+            text = f"{field.name}: unknown kind {field.kind} or codec {field.codec}"
+            raise bad(text)
+        if not 0 < field.present <= rows:
+            raise bad(f"{field.name}: {field.present} values in {rows} rows")
+        read = partial(_fetched, fetch, place, field, crc)
+        columns[field.name] = StoredColumn(field, read)
+    size = sum(stored.field.raw for stored in directory)
+    return Batch(rows, columns, size, b"")
+
+
+def _fetched(fetch: Fetch, place: int, field: Field, crc: int) -> bytes:
+    blob = fetch(place)
+    if len(blob) != field.stored or crc32(blob) != crc:
+        raise FrameError("damaged", f"{field.name}: its checksum is wrong")
+    return blob
+
+
+_CODECS: Final = frozenset(Codec)

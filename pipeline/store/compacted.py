@@ -1,0 +1,192 @@
+"""A compacted block: many blocks' rows as one, its columns stored one by one.
+
+`compact` makes it, of blocks of any version, in a process of its own; the writer gives
+it a number and commits it. Nothing here reads or writes a file.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+from zlib import crc32
+
+import msgpack
+import numpy as np
+
+from pipeline.batch.decode import Batch, Mask
+from pipeline.batch.encode import Encoded
+from pipeline.batch.layout import NUMBER, REQUIRED, SHAPE, TIMESTAMP
+from pipeline.batch.seal import join
+from pipeline.errors import StoreError
+from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, PAYLOAD_BYTES
+from pipeline.store.block import Block, count_cells, pack_counts
+from pipeline.store.columns import pack_columns
+from pipeline.store.commits import join_commits, pack_commits
+from pipeline.store.runs import join_runs
+from pipeline.store.select import select
+
+Template = tuple[int, bytes, int, int]
+"""id, template, first and last seen (ns)"""
+
+_FIXED: Final = struct.Struct("<9q")
+"""id, first, last, committed, tier, rows, bytes, minimum, maximum"""
+
+TABLES_VERSION: Final = 5
+"""Version of the tables from which there are compacted blocks."""
+
+CHECKSUMS: Final = struct.Struct("<5I")
+"""crc32 of counts, patterns, directory, runs and commits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """A block ready to take others' place; without rows it is a tombstone."""
+
+    first: int
+    last: int
+    """The commits it covers, both inclusive."""
+
+    committed: int
+    """When the newest of them was, in ns."""
+
+    tier: int
+    rows: int
+    minimum: int
+    maximum: int
+    counts: bytes
+    runs: bytes
+    commits: bytes
+    patterns: bytes
+    directory: bytes
+    columns: list[bytes]
+    filters: list[bytes]
+    templates: list[Template]
+    replaces: list[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all columns."""
+        return sum(map(len, self.columns))
+
+    @property
+    def checksums(self) -> bytes:
+        """Of the header's blobs."""
+        blobs = (self.counts, self.patterns, self.directory, self.runs, self.commits)
+        return CHECKSUMS.pack(*map(crc32, blobs))
+
+    def pack(self) -> bytes:
+        """As bytes, for the way from one process to another."""
+        packed: bytes = msgpack.packb(
+            [getattr(self, field.name) for field in fields(self)]
+        )
+        return packed
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Compacted:
+        """What `pack` has made; it comes from our own process."""
+        values: list[Any] = msgpack.unpackb(data)
+        made = cls(*values)
+        made.templates[:] = [(*each,) for each in values[-2]]
+        return made
+
+
+def header_checksum(fixed: Sequence[int], checksums: bytes) -> int:
+    """CRC of a compacted block's header: `fixed` are the columns of _FIXED."""
+    return crc32(checksums, crc32(_FIXED.pack(*fixed)))
+
+
+def tombstone(first: int, last: int, committed: int, replaces: list[int]) -> Compacted:
+    """What takes the place of blocks that are dropped."""
+    empty = (b"",) * 5
+    return Compacted(first, last, committed, 0, 0, 0, 0, *empty, [], [], [], replaces)
+
+
+def compact(
+    blocks: Sequence[Block],
+    level: int,
+    keep: Sequence[Mask | None] | None = None,
+    *,
+    tier: int | None = None,
+) -> Compacted:
+    """One block of all rows, or of those kept; `level` is zstd's.
+
+    The blocks must be neighbours, in the order of their commits, and fit one block:
+    limits.BATCH_ROWS, PAYLOAD_BYTES and BLOCK_COLUMNS. Raises StoreError when they
+    don't, FrameError when one of them can't be read.
+    """
+    blocks = sorted(blocks, key=lambda block: block.first)
+    masks = list(keep) if keep is not None else [None] * len(blocks)
+    covered = _Covered(blocks, tier)
+    batches, left = [], []
+    for block, mask in zip(blocks, masks, strict=True):
+        if mask is None or mask.all():
+            batches.append(block.batch)
+        elif mask.any():
+            batches.append(select(block.batch, mask))
+        left.append(mask)
+    if not batches:
+        ids = [block.id for block in blocks]
+        return tombstone(covered.first, covered.last, covered.committed, ids)
+    return _joined(blocks, left, batches, covered, level)
+
+
+class _Covered:
+    """What the new block's header says of the old ones."""
+
+    def __init__(self, blocks: Sequence[Block], tier: int | None) -> None:
+        self.first, self.last = blocks[0].first, blocks[-1].last
+        self.committed = max(block.committed for block in blocks)
+        self.tier = max(block.tier for block in blocks) + 1 if tier is None else tier
+
+
+def _joined(
+    blocks: Sequence[Block],
+    masks: Sequence[Mask | None],
+    batches: Sequence[Batch],
+    covered: _Covered,
+    level: int,
+) -> Compacted:
+    rows = _checked_rows(batches)
+    times = np.concatenate([batch.columns[TIMESTAMP].numbers for batch in batches])
+    counts = pack_counts(count_cells(batches, times))
+    packed = pack_columns(rows, _columns(batches), level)
+    return Compacted(
+        first=covered.first,
+        last=covered.last,
+        committed=covered.committed,
+        tier=covered.tier,
+        rows=rows,
+        minimum=int(times.min()),
+        maximum=int(times.max()),
+        counts=counts,
+        runs=join_runs([block.runs for block in blocks], masks),
+        commits=pack_commits(join_commits([block.commits for block in blocks], masks)),
+        patterns=b"",
+        directory=packed.directory,
+        columns=packed.blobs,
+        filters=[],
+        templates=[],
+        replaces=[block.id for block in blocks],
+    )
+
+
+def _checked_rows(batches: Sequence[Batch]) -> int:
+    rows = sum(batch.rows for batch in batches)
+    size = sum(batch.size for batch in batches)
+    names = {name for batch in batches for name in batch.columns}
+    optional = len(names.difference(REQUIRED, (SHAPE, NUMBER)))
+    if rows > BATCH_ROWS:
+        raise StoreError(f"{rows} rows for one block; mustn't exceed {BATCH_ROWS}")
+    if size > PAYLOAD_BYTES and len(batches) > 1:
+        text = f"{size} bytes for one block; mustn't exceed {PAYLOAD_BYTES}"
+        raise StoreError(text)
+    if optional > BLOCK_COLUMNS:
+        text = f"{optional} columns for one block; mustn't exceed {BLOCK_COLUMNS}"
+        raise StoreError(text)
+    return rows
+
+
+def _columns(batches: Sequence[Batch]) -> Iterator[Encoded]:
+    yield from join(batches)
