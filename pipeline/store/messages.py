@@ -1,0 +1,174 @@
+"""Messages of a block as templates and what differs: three columns.
+
+    message    kind TEMPLATED: width u8 (1 or 2), then a code for each row, as byte
+               planes, lowest first; 0: without a template, k: template k - 1
+    variables  kind VARIABLES: see `slots`
+    templates  kind TEMPLATES: number u32, then the block's templates as TEXT data, the
+               most frequent first
+
+A template that too few rows of the block have is not worth its place: their messages
+keep their text.  So do those whose template is longer than TEMPLATE_BYTES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.batch.layout import MESSAGE
+from pipeline.batch.read import UNSIGNED, Ints, Texts
+from pipeline.store.message_column import COUNT, MessageColumn, ranks_of, slots_of
+from pipeline.store.patterns import BlockPatterns
+from pipeline.store.slots import Variables, gather, pack_slots
+from pipeline.store.templates import Found, Ids, find_templates, ids_of
+
+__all__ = ["MessageColumn", "encode_messages"]
+
+TEMPLATED: Final = 64
+VARIABLES: Final = 65
+TEMPLATES: Final = 66
+"""Kinds of the columns below; they stand in the store only, never on the wire."""
+
+VARIABLES_NAME: Final = "variables"
+TEMPLATES_NAME: Final = "templates"
+
+ROWS_MIN: Final = 4
+"""Rows of a block that make a template worth its place."""
+
+TEMPLATE_BYTES: Final = 1 << 14
+"""A longer template is a document: two of them alike are an accident."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Stored(NamedTuple):
+    """A column ready to be compressed."""
+
+    name: str
+    kind: int
+    values: int
+    """How many: rows, variables, templates."""
+    data: bytes
+
+
+class Messages(NamedTuple):
+    """The messages of a block, encoded."""
+
+    columns: list[Stored]
+    patterns: BlockPatterns
+    templates: list[bytes]
+    """In the order of codes, for the table of all templates."""
+    text: bytes
+    """What templates don't hold, for the token filter: every variable and every message
+    without a template, each followed by a newline."""
+
+
+def encode_messages(
+    texts: Texts,
+    times: Ints,
+    allowed: Callable[[Ids], Mask] | None = None,
+) -> Messages:
+    """The columns of messages; `times` are the rows' timestamps.
+
+    `allowed` may refuse templates by their ids: their rows keep their text.
+    """
+    found = find_templates(texts.data, texts.lengths)
+    order, ids = _choose(found, allowed)
+    table = np.zeros(len(found.templates), np.int64)
+    table[order] = np.arange(1, len(order) + 1)
+    codes = table[found.codes]
+    templates = [found.templates[place] for place in order.tolist()]
+    patterns = _patterns(codes, ids, times)
+    others = _others(texts, codes)
+    values = _by_slot(found, codes, templates, patterns.counts)
+    rest = _text(others) if patterns.rest else b""
+    variables = pack_slots(texts.data, values, rest)
+    columns = [
+        Stored(MESSAGE, TEMPLATED, len(codes), _pack_codes(codes, len(templates))),
+        Stored(VARIABLES_NAME, VARIABLES, len(values.starts), variables),
+    ]
+    if templates:
+        data = _pack_templates(templates)
+        columns.append(Stored(TEMPLATES_NAME, TEMPLATES, len(templates), data))
+    text = gather(texts.data, values.starts, values.sizes) + others.data
+    return Messages(columns, patterns, templates, text)
+
+
+def _choose(found: Found, allowed: Callable[[Ids], Mask] | None) -> tuple[Ints, Ids]:
+    """Templates worth their place, the most frequent first, and their ids."""
+    counts = np.bincount(found.codes, minlength=len(found.templates))
+    lengths = np.fromiter(map(len, found.templates), np.int64, len(counts))
+    chosen = np.flatnonzero((counts >= ROWS_MIN) & (lengths <= TEMPLATE_BYTES))
+    order = chosen[np.argsort(-counts[chosen], kind="stable")]
+    ids = ids_of([found.templates[place] for place in order.tolist()])
+    if allowed is None:
+        return order, ids
+    keep = allowed(ids)
+    return order[keep], ids[keep]
+
+
+def _patterns(codes: Ints, ids: Ids, times: Ints) -> BlockPatterns:
+    counts = np.bincount(codes, minlength=len(ids) + 1)
+    rest, counts = int(counts[0]), counts[1:]
+    if not len(ids):
+        return BlockPatterns(ids, counts, counts, counts, rest)
+    ordered = times[np.argsort(codes, kind="stable")][rest:]
+    firsts = np.cumsum(counts) - counts
+    first = np.minimum.reduceat(ordered, firsts)
+    last = np.maximum.reduceat(ordered, firsts)
+    return BlockPatterns(ids, counts, first, last, rest)
+
+
+def _others(texts: Texts, codes: Ints) -> Texts:
+    """The messages without a template."""
+    keep = codes == 0
+    kept = np.repeat(keep, texts.lengths + 1)
+    data = np.frombuffer(texts.data, np.uint8)[kept].tobytes()
+    return Texts(texts.lengths[keep], data)
+
+
+def _by_slot(
+    found: Found, codes: Ints, templates: list[bytes], rows: Ints
+) -> Variables:
+    """The variables of all templates' rows, by template, slot and row."""
+    slots = slots_of(templates)
+    counts = np.diff(found.firsts)
+    owners = np.repeat(np.arange(len(codes)), counts)
+    places = np.arange(len(owners)) - found.firsts[owners]
+    of_rows = np.flatnonzero(codes[owners] > 0)
+    owners, places = owners[of_rows], places[of_rows]
+    code = codes[owners] - 1
+    starts = np.cumsum(slots * rows) - slots * rows
+    target = starts[code] + places * rows[code] + ranks_of(codes)[owners]
+    chosen = np.empty(len(target), np.int64)
+    chosen[target] = of_rows
+    return Variables(
+        found.starts[chosen],
+        found.sizes[chosen],
+        found.digits[chosen],
+        np.repeat(rows, slots),
+    )
+
+
+def _pack_codes(codes: Ints, templates: int) -> bytes:
+    width = 1 if templates < 1 << 8 else 2
+    planes = codes.astype(UNSIGNED[width]).view(np.uint8).reshape(len(codes), width).T
+    return bytes([width]) + planes.tobytes()
+
+
+def _pack_templates(templates: list[bytes]) -> bytes:
+    lengths = np.fromiter(map(len, templates), np.int64, len(templates))
+    texts = Texts(lengths, b"".join(text + b"\n" for text in templates))
+    return COUNT.pack(len(templates)) + _text(texts)
+
+
+def _text(texts: Texts) -> bytes:
+    """TEXT data."""
+    largest = int(texts.lengths.max())
+    width = 1 if largest < 1 << 8 else 2 if largest < 1 << 16 else 4
+    return b"".join(
+        [bytes([width]), texts.lengths.astype(UNSIGNED[width]).tobytes(), texts.data]
+    )
