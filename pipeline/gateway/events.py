@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
-from pipeline.gateway.errors import wrong_param
-from pipeline.gateway.jsonrpc import nearest
 from pipeline.gateway.params import bind
+from pipeline.gateway.query_string import Names, read_query
 from pipeline.gateway.tail import Delivery
 from pipeline.query.requests import TailRequest
 
@@ -24,35 +21,21 @@ RECONNECT_MS: Final = 2_000
 
 _LISTS: Final = ("sources", "levels", "tags", "fields")
 _TEXTS: Final = ("q", "min_level", "trace_id")
-_NUMBERS: Final = ("after_block",)
-PARAMS: Final = (*_LISTS, *_TEXTS, *_NUMBERS)
+_RESUMED: Final = "after_block"
+PARAMS: Final = (*_LISTS, *_TEXTS, _RESUMED)
 """Params of the query string; lists are repeated or separated by commas."""
+
+_NAMES: Final = Names(PARAMS, lists=_LISTS, numbers=(_RESUMED,))
 
 
 def read_filters(
     pairs: Sequence[tuple[str, str]], headers: Mapping[str, str]
 ) -> TailRequest:
     """The filters of a query string and Last-Event-ID; raises RpcError (-32602)."""
-    given: dict[str, object] = {}
-    for name, value in pairs:
-        if name not in PARAMS:
-            near = nearest(name, PARAMS)
-            more = {"nearest": near} if near else {}
-            raise wrong_param(name, "unknown param", ", ".join(PARAMS), **more)
-        if name in _LISTS:
-            items = [item.strip() for item in value.split(",") if item.strip()]
-            given[name] = [*_items(given.get(name)), *items]
-        else:
-            given[name] = value
+    given = list(pairs)
     if (last := headers.get("Last-Event-ID")) is not None:
-        given["after_block"] = last
-    for name in _NUMBERS:
-        if name in given:
-            given[name] = _number(name, str(given[name]))
-    texts = {
-        name: msgspec.Raw(msgspec.json.encode(value)) for name, value in given.items()
-    }
-    return bind(texts, TailRequest)
+        given = [pair for pair in given if pair[0] != _RESUMED] + [(_RESUMED, last)]
+    return bind(dict(read_query(given, _NAMES)), TailRequest)
 
 
 def opening(last_block: int) -> bytes:
@@ -71,13 +54,3 @@ def encode(delivery: Delivery) -> bytes:
     if delivery.logs:
         parts.append(b"id: %d\ndata: %b\n\n" % (delivery.last_block, delivery.logs[-1]))
     return b"".join(parts)
-
-
-def _items(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise wrong_param(name, f"{value[:60]!r}", "the number of a block")
-    return int(value)

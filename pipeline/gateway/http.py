@@ -11,17 +11,21 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 
 from pipeline.gateway import events, jsonrpc
 from pipeline.gateway.dispatch import Dispatcher
 from pipeline.gateway.errors import (
     BUSY,
+    INVALID_PARAMS,
     INVALID_REQUEST,
+    TIME_LIMIT,
+    WORKER_LOST,
     RpcError,
     refused,
 )
+from pipeline.gateway.export import Exports, read_body, read_pairs
 from pipeline.gateway.tail import Client, Hub
 from pipeline.gateway.websocket import PING_SECONDS, Connection
 
@@ -36,10 +40,22 @@ _PAGE: Final = {
     "name": "Recursive Log Pipeline",
     "POST /rpc": "JSON-RPC 2.0; the method rpc.discover lists all methods",
     "GET /ws": "WebSocket: the same calls, and subscribe / unsubscribe",
+    "GET /export": "all entries that match as a file; params as in query, and format",
+    "POST /export": "the same, with the params as a JSON map",
     "GET /tail": "new entries as server-sent events; filters as in query",
     "GET /health/live": "200 while this process answers",
     "GET /health/ready": "200 while entries are stored and questions answered",
 }
+
+
+_STATUS: Final = {
+    INVALID_PARAMS: 400,
+    INVALID_REQUEST: 400,
+    BUSY: 503,
+    WORKER_LOST: 503,
+    TIME_LIMIT: 504,
+}
+"""Of paths that answer in plain HTTP; all else is the gateway's own fault."""
 
 
 class Backend(Protocol):
@@ -47,6 +63,7 @@ class Backend(Protocol):
 
     hub: Hub
     dispatcher: Dispatcher
+    exports: Exports
 
     def unready(self) -> list[str]:
         """Why requests can't be served now."""
@@ -64,6 +81,8 @@ def application(
             web.post("/rpc", surface.rpc),
             web.get("/ws", surface.websocket),
             web.get("/tail", surface.tail),
+            web.get("/export", surface.export, allow_head=False),
+            web.post("/export", surface.export_posted),
             web.get("/health/live", surface.live),
             web.get("/health/ready", surface.ready),
         ]
@@ -94,24 +113,53 @@ class _Surface:
         return refusal
 
     async def rpc(self, request: web.Request) -> web.Response:
-        refusal = _maybe_refuse(request)
-        if refusal is not None:
-            return self._counted(refusal)
-        try:
-            async with asyncio.timeout(self._body_seconds):
-                body = await request.read()
-        except TimeoutError:
-            limit = f"all of it within {self._body_seconds:g} s"
-            return self._counted(_refusal(408, "a body that does not end", limit))
-        except web.HTTPRequestEntityTooLarge:
-            limit = f"at most {self._body_max:,} bytes"
-            return self._counted(_refusal(413, "a body that is too big", limit))
-        except web.RequestPayloadError as error:
-            return self._counted(_refusal(400, str(error), "a whole HTTP body"))
+        body = await self._body(request)
+        if isinstance(body, web.Response):
+            return self._counted(body)
         reply = await self._backend.dispatcher.answer(body)
         if reply is None:
             return web.Response(status=204)
         return web.Response(body=reply, content_type=JSON)
+
+    async def _body(self, request: web.Request) -> bytes | web.Response:
+        """The body of a call, or why there is none."""
+        refusal = _maybe_refuse(request)
+        if refusal is not None:
+            return refusal
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await request.read()
+        except TimeoutError:
+            limit = f"all of it within {self._body_seconds:g} s"
+            return _refusal(408, "a body that does not end", limit)
+        except web.HTTPRequestEntityTooLarge:
+            limit = f"at most {self._body_max:,} bytes"
+            return _refusal(413, "a body that is too big", limit)
+        except web.RequestPayloadError as error:
+            return _refusal(400, str(error), "a whole HTTP body")
+
+    async def export(self, request: web.Request) -> web.StreamResponse:
+        """With the params in the query string."""
+        if request.version < HttpVersion11:
+            # without chunks an end looks the same whether it is one or not
+            return self._counted(_refusal(505, "HTTP/1.0", "HTTP/1.1"))
+        try:
+            asked = read_pairs(list(request.query.items()))
+            return await self._backend.exports.stream(request, asked)
+        except RpcError as error:
+            return self._counted(_error(_status(error), error))
+
+    async def export_posted(self, request: web.Request) -> web.StreamResponse:
+        """With the params in the body."""
+        body = await self._body(request)
+        if isinstance(body, web.Response):
+            return self._counted(body)
+        if request.version < HttpVersion11:
+            return self._counted(_refusal(505, "HTTP/1.0", "HTTP/1.1"))
+        try:
+            return await self._backend.exports.stream(request, read_body(body))
+        except RpcError as error:
+            return self._counted(_error(_status(error), error))
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         if _is_foreign(request):
@@ -130,8 +178,7 @@ class _Surface:
             filters = events.read_filters(list(request.query.items()), request.headers)
             client = await self._backend.hub.join(filters)
         except RpcError as error:
-            status = 503 if error.code == BUSY else 400
-            return self._counted(_error(status, error))
+            return self._counted(_error(_status(error), error))
         try:
             return await _stream(request, client)
         finally:
@@ -194,4 +241,12 @@ def _refusal(status: int, problem: str, expected: str) -> web.Response:
 
 def _error(status: int, error: RpcError) -> web.Response:
     body = jsonrpc.failure(jsonrpc.NULL, error)
-    return web.Response(body=body, status=status, content_type=JSON)
+    response = web.Response(body=body, status=status, content_type=JSON)
+    wait_ms = (error.data or {}).get("retry_after_ms")
+    if wait_ms is not None:
+        response.headers["Retry-After"] = str(-(-wait_ms // 1000))
+    return response
+
+
+def _status(error: RpcError) -> int:
+    return _STATUS.get(error.code, 500)

@@ -23,6 +23,7 @@ from pipeline.collectors.relay import Relay
 from pipeline.errors import PipelineError
 from pipeline.gateway import openrpc
 from pipeline.gateway.dispatch import Dispatcher
+from pipeline.gateway.export import Exports
 from pipeline.gateway.feed import Feed
 from pipeline.gateway.health import (
     HealthResult,
@@ -102,6 +103,9 @@ class Gateway:
         answers = {name: method.answer for name, method in METHODS.items()}
         self.dispatcher = Dispatcher(
             self._services, answers, limits.batch_calls, Counter()
+        )
+        self.exports = Exports(
+            self._pool, limits.export_clients, self.dispatcher.counters
         )
 
     async def start(self) -> None:

@@ -271,6 +271,9 @@ class Gateway:
         minimum=0.001,
         maximum=3600,
     )
+    export_clients: int = setting(
+        8, "Most exports at once; beyond it: busy.", minimum=1, maximum=1_000
+    )
     tail_clients: int = setting(100, "Most clients of the live tail.", minimum=0)
     tail_queue: int = setting(
         1000,

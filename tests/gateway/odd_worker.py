@@ -59,7 +59,11 @@ def answer(question):
         cancelled.wait()
         cancelled.clear()
         error(identity, -32004)
-    elif q == "refuse":
+    elif q in ("endless", "cut") and not (q == "cut" and question["params"]["cursor"]):
+        lines = b'{\\"message\\":\\"' + b"x" * 1000 + b'\\"}\\n'
+        text = b'{"text":"%b","rows":1000,"next_cursor":"c"}' % (lines * 1000)
+        send({"id": identity, "result": text})
+    elif q in ("refuse", "cut"):
         error(identity, -32602)
     else:
         size = int(q.partition(":")[2] or 0)

@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.gateway.methods import (
     discover,
+    export,
     get_context,
     get_entry,
     get_ledger,
@@ -23,7 +24,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats),
-        *(get_entry, get_context, get_trace),
+        *(get_entry, get_context, get_trace, export),
         *(get_ledger, health, discover),
     )
 }
