@@ -20,14 +20,24 @@ from zlib import crc32
 
 from pipeline.batch.column import KINDS, Column, Field
 from pipeline.batch.decode import Batch
-from pipeline.batch.encode import Encoded
-from pipeline.batch.layout import HEAD, Codec
+from pipeline.batch.layout import HEAD, MESSAGE, REQUIRED, Codec, Kind
 from pipeline.batch.read import bad
 from pipeline.compression import Bytes, compress, decompress
 from pipeline.errors import FrameError
 from pipeline.limits import BATCH_ROWS, BLOCK_BYTES, BLOCK_COLUMNS, METADATA_KEY_BYTES
+from pipeline.store.message_column import MessageColumn
+from pipeline.store.messages import (
+    TEMPLATED,
+    TEMPLATES,
+    TEMPLATES_NAME,
+    VARIABLES,
+    VARIABLES_NAME,
+)
 
 COLUMNS_VERSION: Final = 3
+STORE_KINDS: Final = frozenset({TEMPLATED, VARIABLES, TEMPLATES})
+"""Kinds of columns that are never on the wire."""
+
 RESERVED: Final = 16
 """Columns of a block beyond its metadata."""
 
@@ -47,6 +57,9 @@ _PLACE: Final = struct.Struct(
 _COMPRESS_FROM: Final = 64
 _NAME_BYTES_MAX: Final = METADATA_KEY_BYTES + 16
 
+Raw = tuple[str, int, int, bytes]
+"""name, kind, values, data"""
+
 Fetch = Callable[[int], bytes]
 """place of a column => its blob; raises FrameError when it is not there."""
 
@@ -65,7 +78,7 @@ class Packed(NamedTuple):
     blobs: list[bytes]
 
 
-def pack_columns(rows: int, columns: Iterable[Encoded], level: int) -> Packed:
+def pack_columns(rows: int, columns: Iterable[Raw], level: int) -> Packed:
     """Each column compressed by itself (`level` is zstd's), and the directory."""
     places, names, blobs = [], [], []
     for name, kind, present, data in columns:
@@ -138,6 +151,20 @@ class StoredColumn(Column):
         return self._data
 
 
+class StoredBlob:
+    """A column that only the store has: its bytes are fetched each time."""
+
+    def __init__(self, field: Field, fetch: Callable[[], bytes]) -> None:
+        self._field = field
+        self._fetch = fetch
+
+    @property
+    def data(self) -> Bytes:
+        """Decompressed."""
+        field = self._field
+        return inflate(self._fetch(), field.codec, field.raw, field.name)
+
+
 def inflate(blob: bytes, codec: int, raw: int, name: str) -> Bytes:
     """A blob's content, which has `raw` bytes; raises FrameError."""
     content = decompress(blob, raw) if codec == Codec.ZSTD else blob
@@ -149,16 +176,38 @@ def inflate(blob: bytes, codec: int, raw: int, name: str) -> Bytes:
 def open_columns(rows: int, directory: Sequence[Stored], fetch: Fetch) -> Batch:
     """A batch that fetches what it is asked for; raises FrameError."""
     columns: dict[str, Column] = {}
+    blobs: dict[str, StoredBlob] = {}
     for place, (field, crc) in enumerate(directory):
-        if field.kind not in KINDS or field.codec not in _CODECS:
-            text = f"{field.name}: unknown kind {field.kind} or codec {field.codec}"
-            raise bad(text)
-        if not 0 < field.present <= rows:
-            raise bad(f"{field.name}: {field.present} values in {rows} rows")
+        _check_field(field, rows)
         read = partial(_fetched, fetch, place, field, crc)
-        columns[field.name] = StoredColumn(field, read)
+        if field.kind not in STORE_KINDS:
+            columns[field.name] = StoredColumn(field, read)
+            continue
+        blobs[field.name] = StoredBlob(field, read)
+        if field.kind == TEMPLATED:  # shapes count places: it keeps its own
+            columns[field.name] = StoredColumn(field._replace(kind=Kind.TEXT), read)
+    if MESSAGE in blobs:
+        columns[MESSAGE] = _messages(rows, blobs)
+    if tuple(columns)[: len(REQUIRED)] != REQUIRED:
+        raise bad(f"the first columns must be {', '.join(REQUIRED)}")
     size = sum(stored.field.raw for stored in directory)
     return Batch(rows, columns, size, b"")
+
+
+def _messages(rows: int, blobs: dict[str, StoredBlob]) -> MessageColumn:
+    if VARIABLES_NAME not in blobs:
+        raise bad(f"{MESSAGE} without the column {VARIABLES_NAME}")
+    codes, variables = blobs[MESSAGE], blobs[VARIABLES_NAME]
+    return MessageColumn(rows, codes, variables, blobs.get(TEMPLATES_NAME))
+
+
+def _check_field(field: Field, rows: int) -> None:
+    known = field.kind in KINDS or field.kind in STORE_KINDS
+    if not known or field.codec not in _CODECS:
+        text = f"{field.name}: unknown kind {field.kind} or codec {field.codec}"
+        raise bad(text)
+    if field.kind in KINDS and not 0 < field.present <= rows:
+        raise bad(f"{field.name}: {field.present} values in {rows} rows")
 
 
 def _fetched(fetch: Fetch, place: int, field: Field, crc: int) -> bytes:

@@ -15,17 +15,25 @@ from zlib import crc32
 import msgpack
 import numpy as np
 
+from pipeline.batch.column import Column, Field
 from pipeline.batch.decode import Batch, Mask
 from pipeline.batch.encode import Encoded
-from pipeline.batch.layout import NUMBER, REQUIRED, SHAPE, TIMESTAMP
+from pipeline.batch.layout import MESSAGE, NUMBER, REQUIRED, SHAPE, TIMESTAMP, Codec
+from pipeline.batch.read import Ints, read_texts
 from pipeline.batch.seal import join
 from pipeline.errors import StoreError
 from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, PAYLOAD_BYTES
+from pipeline.store import bloom
 from pipeline.store.block import Block, count_cells, pack_counts
-from pipeline.store.columns import pack_columns
+from pipeline.store.columns import Raw, pack_columns
 from pipeline.store.commits import join_commits, pack_commits
+from pipeline.store.messages import Messages, encode_messages
+from pipeline.store.patterns import pack_patterns
 from pipeline.store.runs import join_runs
 from pipeline.store.select import select
+from pipeline.store.template_table import Allowed
+from pipeline.store.templates import Ids
+from pipeline.store.tokens import block_tokens
 
 Template = tuple[int, bytes, int, int]
 """id, template, first and last seen (ns)"""
@@ -109,8 +117,11 @@ def compact(
     keep: Sequence[Mask | None] | None = None,
     *,
     tier: int | None = None,
+    allowed: Allowed = None,
 ) -> Compacted:
     """One block of all rows, or of those kept; `level` is zstd's.
+
+    `allowed` says which templates the store has room for, see `template_table`.
 
     The blocks must be neighbours, in the order of their commits, and fit one block:
     limits.BATCH_ROWS, PAYLOAD_BYTES and BLOCK_COLUMNS. Raises StoreError when they
@@ -129,7 +140,7 @@ def compact(
     if not batches:
         ids = [block.id for block in blocks]
         return tombstone(covered.first, covered.last, covered.committed, ids)
-    return _joined(blocks, left, batches, covered, level)
+    return _joined(blocks, left, batches, covered, level, allowed)
 
 
 class _Covered:
@@ -147,11 +158,13 @@ def _joined(
     batches: Sequence[Batch],
     covered: _Covered,
     level: int,
+    allowed: Allowed,
 ) -> Compacted:
     rows = _checked_rows(batches)
     times = np.concatenate([batch.columns[TIMESTAMP].numbers for batch in batches])
     counts = pack_counts(count_cells(batches, times))
-    packed = pack_columns(rows, _columns(batches), level)
+    columns = _Columns(batches, times, allowed)
+    packed = pack_columns(rows, columns.encoded(), level)
     return Compacted(
         first=covered.first,
         last=covered.last,
@@ -163,11 +176,11 @@ def _joined(
         counts=counts,
         runs=join_runs([block.runs for block in blocks], masks),
         commits=pack_commits(join_commits([block.commits for block in blocks], masks)),
-        patterns=b"",
+        patterns=pack_patterns(columns.messages.patterns, level),
         directory=packed.directory,
         columns=packed.blobs,
-        filters=[],
-        templates=[],
+        filters=columns.filters(),
+        templates=columns.templates(),
         replaces=[block.id for block in blocks],
     )
 
@@ -188,5 +201,51 @@ def _checked_rows(batches: Sequence[Batch]) -> int:
     return rows
 
 
-def _columns(batches: Sequence[Batch]) -> Iterator[Encoded]:
-    yield from join(batches)
+class _Columns:
+    """The columns of the new block, one after another, and what follows from them."""
+
+    def __init__(self, batches: Sequence[Batch], times: Ints, allowed: Allowed) -> None:
+        self._batches, self._times, self._allowed = batches, times, allowed
+        self._tokens: list[Ids] = []
+        self._messages: Messages | None = None
+
+    def encoded(self) -> Iterator[Raw]:
+        """Shapes count places, so what only the store has comes last."""
+        rows = len(self._times)
+        for column in join(self._batches):
+            if column.name == MESSAGE:
+                yield self._encode_messages(column)
+            else:
+                self._hash(column, rows)
+                yield column
+        yield from self.messages.columns[1:]
+
+    def _encode_messages(self, column: Encoded) -> Raw:
+        texts = read_texts(column.data, column.present, terminated=True)
+        self._messages = encode_messages(texts, self._times, self._allowed)
+        nothing = Batch(column.present, {}, 0, b"")
+        self._tokens.append(block_tokens(nothing, self._messages.text))
+        return self._messages.columns[0]
+
+    def _hash(self, encoded: Encoded, rows: int) -> None:
+        name, kind, present, data = encoded
+        size = len(data)
+        column = Column(Field(name, kind, Codec.PLAIN, present, size, size), data)
+        self._tokens.append(block_tokens(Batch(rows, {name: column}, size, b""), b""))
+
+    @property
+    def messages(self) -> Messages:
+        """After the columns have come."""
+        assert self._messages is not None
+        return self._messages
+
+    def filters(self) -> list[bytes]:
+        """The pieces of the token filter."""
+        return bloom.build(np.concatenate(self._tokens))
+
+    def templates(self) -> list[Template]:
+        """For the table of all templates."""
+        patterns = self.messages.patterns
+        columns = (patterns.ids, patterns.first, patterns.last)
+        ids, first, last = (column.tolist() for column in columns)
+        return list(zip(ids, self.messages.templates, first, last, strict=True))

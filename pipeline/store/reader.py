@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from pipeline.errors import FrameError, StoreError
-from pipeline.store import compacted
+from pipeline.store import bloom, compacted
 from pipeline.store.block import (
     Block,
     Counts,
@@ -26,7 +26,9 @@ from pipeline.store.database import Connection, DatabaseError, open_reader
 from pipeline.store.kept import Kept
 from pipeline.store.live import Live
 from pipeline.store.opened import CompactedBlock, Covered
-from pipeline.store.schema import COMPACTED, PURGED
+from pipeline.store.patterns import BlockPatterns, no_patterns, parse_patterns
+from pipeline.store.schema import COMPACTED, FILTER_BITS, PURGED
+from pipeline.store.template_table import TemplateTable, read_table
 
 
 class Header(NamedTuple):
@@ -97,6 +99,8 @@ class Reader:
         self._has_compacted = False
         self._file = (0, 0)
         self._counts: Kept[Counts] = Kept(_COUNTS_KEPT)
+        self._patterns: Kept[BlockPatterns] = Kept(_COUNTS_KEPT)
+        self._templates: tuple[int, TemplateTable] | None = None
 
     def refresh(self) -> None:
         """See what was committed since; no database yet means no blocks."""
@@ -168,6 +172,8 @@ class Reader:
             self._has_compacted = False
             self._begin_anew()
             self._counts.clear()
+            self._patterns.clear()
+            self._templates = None
         return True
 
     def load(self, header: Header) -> Block:
@@ -260,6 +266,46 @@ class Reader:
         head = _Checked(*found[0])
         _check_header(head)
         return parse_counts(head.counts)
+
+    def patterns(self, block_ids: Sequence[int]) -> list[BlockPatterns]:
+        """How many rows of which template the blocks have; fresh ones have none."""
+        found = {each: self._patterns.get(each) for each in block_ids}
+        unknown = [each for each in found if each >= COMPACTED and found[each] is None]
+        for covered, blob in self._blobs_of(unknown, "patterns"):
+            patterns = found[covered.id] = parse_patterns(blob)
+            self._patterns.put(covered.id, patterns, 32 * len(patterns.ids) + 500)
+        rows = self._rows_of([each for each in found if each < COMPACTED])
+        return [found[each] or no_patterns(rows[each]) for each in block_ids]
+
+    def _rows_of(self, block_ids: Sequence[int]) -> dict[int, int]:
+        rows = {header.id: header.rows for header in self.headers} if block_ids else {}
+        for block_id in block_ids:
+            if block_id not in rows:
+                raise _gone(block_id)
+        return rows
+
+    def templates(self) -> TemplateTable:
+        """All templates of the store, read again when there are new blocks."""
+        if self._templates is None or self._templates[0] != self._last_compacted:
+            statement = "SELECT id, template, first, last, crc FROM patterns"
+            rows = self._fetch(statement) if self._has_compacted else []
+            self._templates = self._last_compacted, read_table(rows)
+        return self._templates[1]
+
+    def blocks_without(self, token_hash: int) -> frozenset[int]:
+        """The compacted blocks that certainly do not hold the token."""
+        if not self._has_compacted or not token_hash:
+            return frozenset()
+        first = bloom.partition_of(token_hash) << FILTER_BITS
+        found = self._fetch(
+            "SELECT id, data FROM filters WHERE id BETWEEN ? AND ?",
+            (first, first | COMPACTED - 1),
+        )
+        return frozenset(
+            COMPACTED + key - first
+            for key, piece in found
+            if not bloom.may_hold(piece, token_hash)
+        )
 
     def close(self) -> None:
         """Give the connection back."""

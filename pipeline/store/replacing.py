@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.errors import StoreError
 from pipeline.store.columns import PLACE_BITS
@@ -19,6 +19,7 @@ from pipeline.store.runs import entries_by_producer, parse_runs
 from pipeline.store.schema import (
     COMPACTED,
     DELETED,
+    FILTER_BITS,
     LAST,
     LAST_COMPACTED,
     PURGED,
@@ -26,9 +27,6 @@ from pipeline.store.schema import (
     REMOVED_COMPACTED,
 )
 from pipeline.store.template_table import signed, template_row
-
-FILTER_BITS: Final = 40
-"""A filter's id is its partition and the block's number below these bits."""
 
 
 class Range(NamedTuple):

@@ -121,6 +121,9 @@ REMOVED: Final = "removed"
 COMPACTED: Final = 1 << 40
 """Ids of compacted blocks begin above: no commit has so high a number."""
 
+FILTER_BITS: Final = 40
+"""A filter's id is its partition, then the block's number in so many bits."""
+
 LAST: Final = "last"
 """Key of `meta`: a commit number that was given, when its row may be gone."""
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+
+PATTERNS_MAX: Final = 100_000
+"""Templates of a store: beyond, messages of new ones keep their text."""
+
+Ids = npt.NDArray[np.uint64]
+Allowed = Callable[[Ids], npt.NDArray[np.bool_]] | None
+"""ids of a block's templates => which of them may be used; None: all"""
 
 _SEEN: Final = struct.Struct("<3q")
 """What a row's CRC covers before the template: id, first, last."""
@@ -17,7 +24,7 @@ _SEEN: Final = struct.Struct("<3q")
 class TemplateTable(NamedTuple):
     """Templates by id: `ids` ascends, and `texts` stand in its order."""
 
-    ids: npt.NDArray[np.uint64]
+    ids: Ids
     texts: list[bytes]
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
@@ -48,3 +55,14 @@ def read_table(rows: Iterable[Any]) -> TemplateTable:
     )
     texts = [sound[place][1] for place in places]
     return TemplateTable(keys[order], texts, first, last)
+
+
+def room(table: TemplateTable, most: int = PATTERNS_MAX) -> Allowed:
+    """Allows the templates of the table, and as many new ones as it has room for."""
+    left = most - len(table.ids)
+
+    def allowed(ids: Ids) -> npt.NDArray[np.bool_]:
+        known = np.isin(ids, table.ids)
+        return known | (np.cumsum(~known) <= left)
+
+    return allowed

@@ -14,6 +14,8 @@ from pipeline.store.block import Block
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.reader import Reader
 from pipeline.store.schema import COMPACTED
+from pipeline.store.template_table import read_table, room, signed, template_row
+from pipeline.store.tokens import hash_token
 from pipeline.store.writer import Writer
 from tests.store.build import PRODUCER, build_store
 
@@ -179,3 +181,52 @@ def test_a_number_is_never_given_twice(path: Path) -> None:
     with closing(Writer(path)) as writer:
         assert writer.last_block == BLOCKS
         assert writer.drop(1, BLOCKS, now=9) == number + 1
+
+
+def test_the_header_tells_the_patterns(path: Path) -> None:
+    """How often, and when first and last; without opening the block."""
+    reader = opened(path)
+    number = swap(path, blocks_of(reader))
+    reader.refresh()
+    (patterns,) = reader.patterns([number])
+    table = reader.templates()
+
+    assert table.texts == [b"user \xff logged in"]
+    assert patterns.ids.tolist() == table.ids.tolist()
+    assert patterns.counts.tolist() == [len(ENTRIES)]
+    assert patterns.first.tolist() == table.first.tolist() == [ENTRIES[0].timestamp]
+    assert patterns.last.tolist() == table.last.tolist() == [ENTRIES[-1].timestamp]
+    assert patterns.rest == 0
+
+
+def test_a_fresh_block_has_no_patterns(path: Path) -> None:
+    """All of its rows are to be counted by opening it."""
+    reader = opened(path)
+
+    (patterns,) = reader.patterns([1])
+
+    assert patterns.rest == ROWS
+
+
+def test_filters_tell_where_a_token_is_not(path: Path) -> None:
+    """Of two blocks, the trace id of one is not in the other; nothing rules out both."""
+    reader = opened(path)
+    blocks = blocks_of(reader)
+    first = swap(path, blocks[:4])
+    second = swap(path, blocks[4:])
+    reader.refresh()
+
+    assert reader.blocks_without(hash_token(b"%032x" % 1)) == {second}
+    assert reader.blocks_without(hash_token(b"%032x" % 79)) == {first}
+    assert reader.blocks_without(hash_token(b"nowhere_1")) == {first, second}
+
+
+def test_a_store_has_room_for_so_many_templates() -> None:
+    """Known ones may be used, and new ones while there is room."""
+    table = read_table([template_row(signed(2**64 - 7), b"a", 1, 2)])
+    allowed = room(table, 2)
+    assert allowed is not None
+
+    ids = np.array([1, 2**64 - 7, 2], np.uint64)
+
+    assert allowed(ids).tolist() == [True, True, False]
