@@ -18,7 +18,7 @@ WORD_OPERATORS: Final = frozenset({"AND", "OR", "NOT", "TO"})
 
 # No slash in front unless another follows within the word: `/a b/` has to stay two
 # words. No `=`, `&`, `-`, `!`, `*`, `|` in front: they are, or begin, operators.
-_BARE: Final = re.compile(r"(?:[\w.@#$%+,;]|/[\w.]+/\w)[\w/.@#$%&+,;=\-]*")
+_BARE: Final = re.compile(r"(?:[\w.@#$%+]|/[\w.]+/\w)[\w/.@#$%&+,;=\-]*")
 _BARE_BOUND: Final = re.compile(r"[A-Za-z_][\w.\-]*")
 _TYPED: Final = re.compile(
     r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity", re.ASCII

@@ -199,6 +199,22 @@ class Query:
         return " | ".join(parts) if parts[0] else " | ".join(parts).lstrip()
 
 
+def columns_of(
+    pipe: Pipe, before: tuple[str, ...] | None = None
+) -> tuple[str, ...] | None:
+    """The columns of the table behind a pipe; None where a text doesn't tell them."""
+    match pipe:
+        case Stats(by, calls):
+            return (*by, *(call.column for call in calls))
+        case Top(_, field):
+            return (field, "count")
+        case Fields(names) if before is not None:
+            return names
+        case Sort() | Limit():
+            return before
+    return None
+
+
 def age_text(ns: int) -> str:
     """A length of time (whole ms) in the largest unit that it is a multiple of."""
     for unit, size in _UNITS:

@@ -31,7 +31,7 @@ from pipeline.query.filters import (
     TraceId,
     Without,
 )
-from pipeline.query.parser import parse
+from pipeline.query.reading import read_filter
 from pipeline.query.requests import (
     FieldError,
     QueryRequest,
@@ -39,7 +39,7 @@ from pipeline.query.requests import (
     StatsRequest,
     TailRequest,
 )
-from pipeline.query.syntax import METADATA, And, Field, Node, Not, Or, Pair, Text, Typed
+from pipeline.query.syntax import METADATA, And, Field, Not, Or, Pair, Text, Typed
 from pipeline.query.timerange import resolve_window
 from pipeline.query.values import Wanted
 from pipeline.timestamp import TIMESTAMP_MAX
@@ -109,7 +109,7 @@ def digest(request: Paged) -> int:
 def _filters(request: Request) -> Iterator[Filter]:
     if request.q is not None:
         name = "query" if isinstance(request, SearchRequest) else "q"
-        tree = _parse(name, request.q)
+        tree = read_filter(name, request.q)
         if tree != And():
             yield compile_tree(tree)
     if request.sources:
@@ -125,13 +125,6 @@ def _filters(request: Request) -> Iterator[Filter]:
         yield TraceId(request.trace_id)
 
 
-def _parse(name: str, text: str) -> Node:
-    try:
-        return parse(text)
-    except QueryError as error:
-        raise FieldError(name, error.problem, error.position, error.hint) from None
-
-
 def _steps(name: str, level: str | int) -> range:
     """The numbers of a level's name: each name has several on the scale."""
     number = parse_level(level)
@@ -143,7 +136,7 @@ def _steps(name: str, level: str | int) -> range:
 @singledispatch
 def compile_tree(tree: Any) -> Filter:
     """The filter of a search text's tree."""
-    raise TypeError(f"{tree!r} is no search")
+    raise QueryError(f"no condition such as {tree} can be answered yet")
 
 
 @compile_tree.register

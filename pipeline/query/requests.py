@@ -38,9 +38,15 @@ Query = Annotated[
     Meta(
         max_length=QUERY_CHARACTERS,
         description="What to look for: words (all of them must be there), "
-        '"phrases", -not, OR, (groups), and field:value for source, level, tag, '
-        "trace_id, message and metadata.<key>. Without it everything matches.",
-        examples=["timeout -level:debug", 'source:api "connection reset"'],
+        '"phrases", pre*, *sub*, /regex/, ="Exact Case", -not, OR, (groups), and '
+        "field:value, field:>5, field:[1 TO 5], field:* for source, level, tag, "
+        "trace_id, message, timestamp and keys of the metadata. Pasted text is "
+        "words. Without it everything matches.",
+        examples=[
+            "timeout -level:debug",
+            'source:api level:>=WARN "connection reset"',
+            "duration_ms:>1000 path:/api/*",
+        ],
     ),
 ]
 Sources = Annotated[
@@ -228,6 +234,9 @@ class FieldError(QueryError):
         problem: str,
         position: int | None = None,
         hint: str | None = None,
+        caret: str | None = None,
     ) -> None:
         super().__init__(problem, position, hint)
         self.field = field
+        self.caret = caret
+        """Two lines: the text around the position, and a caret under it."""

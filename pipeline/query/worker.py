@@ -72,6 +72,7 @@ def run(settings: Settings) -> int:
         settings.query.max_rows,
         settings.query.max_rows_scanned,
         settings.query.timeout_seconds,
+        settings.query.max_bytes_scanned,
     )
     engine = Engine(Path(settings.storage.db_path), limits, monotonic)
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
@@ -196,11 +197,13 @@ def describe(error: PipelineError, budget: Budget) -> Failure:
         data = {"problem": error.problem, "hint": error.hint, **budget.progress()}
         return Failure(TIME_LIMIT, error.problem, data)
     if isinstance(error, QueryError):
+        named = error if isinstance(error, FieldError) else None
         data = {
-            "field": error.field if isinstance(error, FieldError) else None,
+            "field": named.field if named else None,
             "problem": error.problem,
             "position": error.position,
             "hint": error.hint,
+            "caret": named.caret if named else None,
         }
         return Failure(INVALID_PARAMS, _message(data), data)
     message = "the store can't be read" if isinstance(error, StoreError) else "error"

@@ -151,10 +151,11 @@ def test_wrong_parameters(
 
 
 def test_position(worker: Worker) -> None:
-    """An error in the search text has its position, and what to do."""
-    data = worker.fail("search", query="a -> b")["data"]
+    """An error in the search text has its position, shown too, and what to do."""
+    data = worker.fail("search", query="a && b")["data"]
 
     assert (data["field"], data["position"]) == ("query", 2)
+    assert data["caret"] == "a && b\n  ^"
     assert "quotes" in data["hint"]
 
 
