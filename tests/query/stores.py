@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
+from pipeline.batch.decode import Mask
 from pipeline.entry import Entry
 from pipeline.query.answer import Engine, Limits
 from pipeline.query.syntax import Field, Node, Not, Pair, Text, Typed, all_of, any_of
 from pipeline.store.block import Part, seal_block
+from pipeline.store.compacted import Compacted, compact
+from pipeline.store.reader import Header, Reader
 from pipeline.store.writer import Writer
 from pipeline.wire.codec import batch_of
 from tests.query.oracle import Stored
@@ -39,6 +44,67 @@ def append(path: Path, blocks: Sequence[Parts], first: int = 1) -> list[Stored]:
         writer.commit([seal_block(parts)], [], [], [], now=1)
     writer.close()
     return stored
+
+
+STATES = ("fresh", "compacted", "half compacted", "merged", "deleted")
+
+
+def states(
+    folder: Path, made: Sequence[Parts]
+) -> Iterator[tuple[str, Path, list[Stored]]]:
+    """The same entries in a store of each state: its name, its path, what it holds."""
+    for state in STATES:
+        path = folder / f"{state}.db"
+        yield state, path, settle(path, append(path, made), state)
+
+
+def settle(path: Path, stored: list[Stored], state: str) -> list[Stored]:
+    """Bring fresh blocks into a state; the entries that are left."""
+    count = len(_opened(path)[0].headers)
+    if state == "compacted":
+        merge(path, 0, count)
+    elif state == "half compacted":
+        merge(path, 0, (count + 1) // 2)
+    elif state == "merged":
+        for at in range((count + 1) // 2):
+            merge(path, at, at + 2)
+        merge(path, 0, count, purged=True)
+    elif state == "deleted":
+        merge(path, 0, count // 2)
+        rows = [header.rows for header in _opened(path)[0].headers]
+        keep = np.arange(len(stored)) % 3 != 1
+        ends = np.cumsum(rows)
+        for at in range(len(rows)):
+            merge(path, at, at + 1, keep=[keep[ends[at] - rows[at] : ends[at]]])
+        return [row for row, is_kept in zip(stored, keep, strict=True) if is_kept]
+    return stored
+
+
+def merge(
+    path: Path,
+    first: int,
+    end: int,
+    *,
+    keep: Sequence[Mask] | None = None,
+    purged: bool = False,
+) -> None:
+    """Make one block of live ones, by their places; of one, its compacted form."""
+    reader, chosen = _opened(path)
+    blocks = [reader.load(header) for header in chosen[first:end]]
+    if not blocks:
+        return
+    made = Compacted.unpack(compact(blocks, 3, keep).pack())
+    reader.close()
+    with closing(Writer(path, "process")) as writer:
+        number = writer.swap(made)
+        if purged:
+            writer.purge(number, 1000)
+
+
+def _opened(path: Path) -> tuple[Reader, list[Header]]:
+    reader = Reader(path)
+    reader.refresh()
+    return reader, reader.headers
 
 
 class Asker:

@@ -209,7 +209,7 @@ def test_a_fresh_block_has_no_patterns(path: Path) -> None:
 
 
 def test_filters_tell_where_a_token_is_not(path: Path) -> None:
-    """Of two blocks, the trace id of one is not in the other; nothing rules out both."""
+    """Of two blocks, the trace id of one is not in the other."""
     reader = opened(path)
     blocks = blocks_of(reader)
     first = swap(path, blocks[:4])
