@@ -23,7 +23,7 @@ from pipeline.query.codes import (
 )
 from tests.query.stores import append
 
-IDLE_MIB = 50
+IDLE_MIB = 56
 BUSY_MIB = 150
 MESSAGE = "GET /api/users/{} took {} ms, connection pool exhausted again and again"
 
