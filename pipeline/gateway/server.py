@@ -21,7 +21,7 @@ from pipeline import clock, service
 from pipeline.collectors.collector import Collector
 from pipeline.collectors.relay import Relay
 from pipeline.errors import PipelineError
-from pipeline.gateway import openrpc
+from pipeline.gateway import limits, openrpc
 from pipeline.gateway.dispatch import Dispatcher
 from pipeline.gateway.export import Exports
 from pipeline.gateway.feed import Feed
@@ -79,16 +79,16 @@ class Gateway:
             **{**asdict(settings.collector), "spool": "off"},
         )
         self._pool = worker_pool(settings)
-        limits = settings.gateway
-        self.hub = Hub(self._pool, limits.tail_clients, limits.tail_queue)
+        own = settings.gateway
+        self.hub = Hub(self._pool, own.tail_clients, own.tail_queue)
         self._feed: Feed | None = None
-        self._intake = Intake(self._collector, limits.durable_timeout_seconds)
+        self._intake = Intake(self._collector, own.durable_timeout_seconds)
         self._relay = Relay(
             (settings.ingest.endpoint, settings.publish.endpoint),
             settings.collector.memory_bytes,
         )
         self._numbered = Numbered(
-            self._relay, limits.durable_timeout_seconds, clock.monotonic_ns
+            self._relay, own.durable_timeout_seconds, clock.monotonic_ns
         )
         self._ledger = LedgerReader(Path(settings.storage.db_path))
         self._services = Services(
@@ -99,14 +99,13 @@ class Gateway:
             self.report,
             cache(self._document),
             clock.now_ns,
+            cache(self._limits),
         )
         answers = {name: method.answer for name, method in METHODS.items()}
         self.dispatcher = Dispatcher(
-            self._services, answers, limits.batch_calls, Counter()
+            self._services, answers, own.batch_calls, Counter()
         )
-        self.exports = Exports(
-            self._pool, limits.export_clients, self.dispatcher.counters
-        )
+        self.exports = Exports(self._pool, own.export_clients, self.dispatcher.counters)
 
     async def start(self) -> None:
         """Start the workers, wait for the first, and listen to the ingester."""
@@ -185,6 +184,9 @@ class Gateway:
     def _document(self) -> bytes:
         return openrpc.encode(METHODS.values())
 
+    def _limits(self) -> bytes:
+        return limits.encode(self._settings)
+
 
 def worker_pool(settings: Settings) -> Pool:
     """The query workers, with this process's settings in their environment."""
@@ -196,8 +198,7 @@ def worker_pool(settings: Settings) -> Pool:
     environ["PIPELINE_STORAGE__DB_PATH"] = str(
         Path(settings.storage.db_path).absolute()
     )
-    for name in ("timeout_seconds", "max_rows", "max_rows_scanned"):
-        value = getattr(settings.query, name)
+    for name, value in asdict(settings.query).items():
         environ[f"PIPELINE_QUERY__{name.upper()}"] = str(value)
     return Pool(
         [sys.executable, "-m", "pipeline", "query-worker"],

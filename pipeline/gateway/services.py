@@ -23,3 +23,4 @@ class Services:
     report: Callable[[], Awaitable[HealthResult]]
     document: Callable[[], bytes]
     clock_ns: Callable[[], int]
+    limits: Callable[[], bytes]

@@ -30,7 +30,14 @@ class Engine:
         """The budget of a question that begins now."""
         limits, clock = self._context.limits, self._context.clock
         seconds = min(timeout or limits.seconds, limits.seconds)
-        return Budget(clock, clock() + seconds, limits.rows_scanned, cancelled)
+        return Budget(
+            clock,
+            clock() + seconds,
+            limits.rows_scanned,
+            cancelled,
+            limits.bytes_scanned,
+            lambda: self._context.headers.reader.fetched,
+        )
 
     def has(self, method: str) -> bool:
         """Whether there is a method of that name."""

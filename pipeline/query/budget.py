@@ -1,7 +1,8 @@
 """What one question may cost, and whether it is still wanted.
 
-Checked between blocks and between columns, which take milliseconds each, so a question
-ends at most some tens of milliseconds after its time is up or its asker has gone.
+Checked between blocks, between columns and between pieces of long work, which take
+milliseconds each, so a question ends at most some tens of milliseconds after its time
+is up or its asker has gone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.errors import QueryError
+from pipeline.timestamp import format_timestamp
 
 
 class CostError(QueryError):
@@ -29,9 +31,24 @@ class Budget:
     deadline: float
     rows_max: int
     cancelled: Callable[[], bool]
+    bytes_max: int = 1 << 62
+    fetched: Callable[[], int] = int
+    """Bytes that the reader has ever fetched from the store."""
     rows: int = 0
     blocks: int = 0
     blocks_planned: int = 0
+    oldest: int | None = None
+    newest: int | None = None
+    """Times of the entries in the blocks that were opened, ns."""
+    _fetched_before: int = 0
+
+    def __post_init__(self) -> None:
+        self._fetched_before = self.fetched()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes read from the store so far, compressed as they are."""
+        return self.fetched() - self._fetched_before
 
     def check(self) -> None:
         """Raise CostError after the deadline, and CancelledError when it is."""
@@ -39,8 +56,13 @@ class Budget:
             raise CancelledError("the question was cancelled")
         if self.clock() >= self.deadline:
             raise CostError("query took too long", hint=self._hint())
+        if self.bytes > self.bytes_max:
+            problem = f"query reads more than {self.bytes_max:,} bytes"
+            raise CostError(problem, hint=self._hint())
 
-    def open_block(self, rows: int) -> None:
+    def open_block(
+        self, rows: int, oldest: int | None = None, newest: int | None = None
+    ) -> None:
         """Count a block that is about to be read; raises as `check` does."""
         self.check()
         if self.rows + rows > self.rows_max:
@@ -48,14 +70,25 @@ class Budget:
             raise CostError(problem, hint=self._hint())
         self.rows += rows
         self.blocks += 1
+        if oldest is not None:
+            self.oldest = min(oldest, oldest if self.oldest is None else self.oldest)
+        if newest is not None:
+            self.newest = max(newest, newest if self.newest is None else self.newest)
 
-    def progress(self) -> dict[str, int]:
+    def progress(self) -> dict[str, int | str | None]:
         """How far the question came."""
         return {
             "rows_scanned": self.rows,
             "blocks_scanned": self.blocks,
             "blocks_planned": self.blocks_planned,
+            "bytes_read": self.bytes,
+            "oldest_reached": _time(self.oldest),
+            "newest_reached": _time(self.newest),
         }
 
     def _hint(self) -> str:
         return "narrow the time range, name sources or levels, or ask without a count"
+
+
+def _time(moment: int | None) -> str | None:
+    return None if moment is None else format_timestamp(moment)

@@ -21,6 +21,10 @@ LIST_ITEMS: Final = 1_000
 PAGE_ROWS: Final = 10_000
 """Rows of a page at most."""
 
+REPLY_BYTES: Final = 16 << 20
+"""A page ends early beyond this: it is held whole by worker, gateway and client, and
+by the worker three times, as rows, reply and frame."""
+
 CONTEXT_ROWS: Final = 100
 """Context entries on each side of a hit at most."""
 

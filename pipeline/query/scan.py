@@ -177,7 +177,7 @@ class Scan:
         self.budget.check()
         block = self._blocks.get(header.id)
         if block is None:
-            self.budget.open_block(header.rows)
+            self.budget.open_block(header.rows, header.minimum, header.maximum)
             try:
                 block = self.headers.reader.load(header)
             except StoreError:

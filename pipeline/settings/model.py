@@ -250,6 +250,11 @@ class Query:
     max_rows_scanned: int = setting(
         1_000_000_000, "Most entries that one question looks at.", minimum=1
     )
+    max_bytes_scanned: int = setting(
+        64 << 30,
+        "Most bytes that one question reads from the store, compressed as they are.",
+        minimum=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,9 @@ class Reader:
         self.newest = 0
         """The newest commit number seen."""
 
+        self.fetched = 0
+        """Bytes of blocks, columns and filters read so far."""
+
         self._connection: Connection | None = None
         self._live: Live[Header] = Live()
         self._last_compacted = 0
@@ -188,6 +191,7 @@ class Reader:
         if not found:
             raise _gone(header.id)
         *columns, data = found[0]
+        self.fetched += len(data)
         head = _Checked(*columns)
         _check_header(head)
         if crc32(data) != head.data_crc:
@@ -216,6 +220,7 @@ class Reader:
         if not found:
             raise FrameError("damaged", f"{_gone(block_id)}: column {place}")
         blob: bytes = found[0][0]
+        self.fetched += len(blob)
         return blob
 
     def _blobs_of(
@@ -233,6 +238,7 @@ class Reader:
             if block_id not in rows:
                 raise _gone(block_id)
             *fixed, header_crc, checksums, blob = rows[block_id]
+            self.fetched += len(blob)
             _check_compacted(fixed, header_crc, checksums)
             crcs = compacted.CHECKSUMS.unpack(checksums)
             if crc32(blob) != crcs[_BLOBS.index(name)]:
@@ -301,6 +307,7 @@ class Reader:
             "SELECT id, data FROM filters WHERE id BETWEEN ? AND ?",
             (first, first | COMPACTED - 1),
         )
+        self.fetched += sum(len(piece) for _, piece in found)
         return frozenset(
             COMPACTED + key - first
             for key, piece in found

@@ -10,6 +10,7 @@ from pipeline.gateway.methods import (
     get_context,
     get_entry,
     get_ledger,
+    get_limits,
     get_stats,
     get_trace,
     health,
@@ -25,6 +26,6 @@ METHODS: Final[dict[str, Method]] = {
     for module in (
         *(log, log_batch, query, search, get_stats),
         *(get_entry, get_context, get_trace, export),
-        *(get_ledger, health, discover),
+        *(get_ledger, get_limits, health, discover),
     )
 }

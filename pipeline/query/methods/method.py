@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
+from pipeline.query import requests
 from pipeline.query.budget import Budget
 from pipeline.query.plan import Plan
 from pipeline.query.replies import Window
@@ -20,8 +21,7 @@ from pipeline.query.requests import FieldError
 from pipeline.query.scan import Headers
 from pipeline.timestamp import format_timestamp
 
-REPLY_BYTES: Final = 64 << 20
-"""A page ends early beyond this: it is held whole by worker, gateway and client."""
+REPLY_BYTES: Final = requests.REPLY_BYTES
 
 Request = TypeVar("Request", bound=Struct)
 
@@ -34,6 +34,8 @@ class Limits:
     """Entries returned."""
     rows_scanned: int = 1_000_000_000
     seconds: float = 30.0
+    bytes_scanned: int = 64 << 30
+    """Read from the store, compressed as they are."""
 
 
 @dataclass(frozen=True, slots=True)
