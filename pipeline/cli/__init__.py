@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "up": "start all processes, and restart the ones that die (the default)",
     "send": "send the lines of standard input",
+    "query": "show the entries that match, or a table of them",
+    "search": "show the entries that match, among those around them",
     "ledger": "say what became of each producer's entries",
     "ingester": "take entries in and store them",
     "analyzer": "watch what is stored and raise alerts",
@@ -64,17 +66,27 @@ def _run(name: str, given: list[str]) -> int:
     command: Command = import_module(f"pipeline.cli.{name.replace('-', '_')}")
     parser = ArgumentParser(f"pipeline {name}", description=COMMANDS[name])
     command.add_arguments(parser)
+    parser.set_defaults(command=name)
     try:
-        return command.run(parser.parse_args(given))
+        return command.run(parser.parse_intermixed_args(given))
     except ConfigError as error:
         return _fail(f"pipeline {name}", str(error), MISUSED)
     except PipelineError as error:
         return _fail(f"pipeline {name}", str(error), FAILED)
     except BrokenPipeError:  # the reader of our output went away: `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return _end_as_others_do()
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _end_as_others_do() -> int:
+    """End by SIGPIPE, in silence, as a program does that knows nothing of it."""
+    import signal
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    return FAILED
 
 
 def _fail(who: str, what: str, code: int) -> int:

@@ -1,0 +1,109 @@
+"""`pipeline query`: the entries that match, or the table that a query's pipes make."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.cli import options, session, showing
+from pipeline.cli.session import Session
+from pipeline.cli.tables import Table
+
+if TYPE_CHECKING:
+    from msgspec import Raw
+
+LIMIT: Final = 100
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    options.add_filter(parser)
+    add_page(parser)
+    options.add_output(parser)
+    options.add_place(parser)
+
+
+def add_page(parser: ArgumentParser) -> None:
+    """How many entries, in which order, with which fields."""
+    parser.add_argument(
+        *("-n", "--limit"),
+        type=options.count,
+        default=LIMIT,
+        metavar="N",
+        help=f"entries at most (default {LIMIT}); 0: all",
+    )
+    options.add_order(parser)
+    options.add_fields(parser)
+    parser.add_argument(
+        "--count", action="store_true", help="only say how many entries match"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Show them; the exit code."""
+    return session.run(arguments, act)
+
+
+def act(asking: Session) -> None:
+    """Ask for `query`."""
+    params = options.without_timerange(options.filter_of(asking.arguments))
+    show_pages(asking, "query", params)
+
+
+def show_pages(
+    asking: Session, method: str, params: dict[str, Any], *, marked: bool = False
+) -> None:
+    """Show what a method of pages answers."""
+    import msgspec
+
+    arguments = asking.arguments
+    if arguments.count:
+        show_count(asking, asking.ask(method, params | {"limit": 1, "count": "exact"}))
+        return
+    params = params | {"order": arguments.order, "count": "none"}
+    if arguments.fields:
+        params["fields"] = arguments.fields
+    shown = showing.Entries(
+        asking.out, json=arguments.json, fields=arguments.fields, marked=marked
+    )
+    more = False
+    reply: dict[str, Raw] = {}
+    for reply in session.pages(asking, method, params, arguments.limit):
+        if not show_table(asking, reply):
+            shown.show(reply["logs"])
+        more = msgspec.json.decode(reply["truncated"], type=bool)
+    asking.warn_of_damage(reply)
+    if more and asking.out.is_terminal:
+        session.note(f"the first {arguments.limit:,} are shown; --limit 0 shows all")
+
+
+def show_count(asking: Session, reply: dict[str, Raw]) -> None:
+    """Show how many entries match."""
+    asking.warn_of_damage(reply)
+    if not show_table(asking, reply):
+        asking.out.raw(bytes(reply["count"]))
+
+
+def show_table(asking: Session, reply: dict[str, Raw]) -> bool:
+    """Show the table that a reply has; whether it has one."""
+    import msgspec
+
+    found = msgspec.json.decode(reply["table"]) if "table" in reply else None
+    if found is None:
+        return False
+    table = Table(found["columns"], found["rows"])
+    showing.show_table(
+        asking.out, table, json=asking.arguments.json, bars=_bars_of(table)
+    )
+    if found.get("truncated"):
+        asking.warn("the table has more rows than a reply may have")
+    return True
+
+
+def _bars_of(table: Table) -> int | None:
+    """The column of counts in a table of two, a value or time and how often."""
+    if len(table.columns) != 2 or len(table.rows) < 2:
+        return None
+    counts = [row[1] for row in table.rows]
+    plain = all(isinstance(n, int) and not isinstance(n, bool) for n in counts)
+    return 1 if plain else None

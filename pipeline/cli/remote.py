@@ -1,0 +1,161 @@
+"""A gateway that answers a command's questions, by JSON-RPC over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pipeline.cli.printable import on_one_line
+from pipeline.errors import ConfigError, PipelineError, QueryError
+
+TIMEOUT_SECONDS: Final = 60.0
+"""Longer than a question may take there (query.timeout_seconds)."""
+
+BUSY_SECONDS: Final = 10.0
+"""A gateway that says "busy, retry after" is asked again for so long."""
+
+_INVALID_PARAMS: Final = -32602
+_METHOD_NOT_FOUND: Final = -32601
+_BUSY: Final = -32003
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class ParameterError(QueryError):
+    """A parameter that the gateway refused; `field` is its name."""
+
+    def __init__(
+        self, field: str, problem: str, position: int | None, hint: str | None
+    ) -> None:
+        super().__init__(problem, position, hint)
+        self.field = field
+
+
+class BusyError(PipelineError):
+    """The gateway has too much to do."""
+
+    def __init__(self, text: str, after_seconds: float) -> None:
+        super().__init__(text)
+        self.after_seconds = after_seconds
+
+
+class Remote:
+    """One connection, kept between questions."""
+
+    def __init__(self, url: str, timeout: float | None) -> None:
+        self.url = url.rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            expected = "an address such as http://127.0.0.1:8888"
+            raise ConfigError("--url", f"{url!r} is no address", expected)
+        self._path = parts.path
+        is_plain = parts.scheme == "http"
+        make = http.client.HTTPConnection if is_plain else http.client.HTTPSConnection
+        self._connection: http.client.HTTPConnection
+        try:
+            self._connection = make(
+                parts.hostname, parts.port, timeout=timeout or TIMEOUT_SECONDS
+            )
+        except ValueError as error:
+            raise ConfigError("--url", str(error), "a port") from None
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
+        """The result as JSON."""
+        waited = 0.0
+        while True:
+            try:
+                return self._ask(method, params)
+            except BusyError as busy:
+                waited += busy.after_seconds
+                if waited > BUSY_SECONDS:
+                    raise
+                time.sleep(busy.after_seconds)
+
+    def _ask(self, method: str, params: Mapping[str, Any]) -> bytes:
+        call = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
+        response = self.request("POST", "/rpc", json.dumps(call).encode(), _JSON)
+        body = self._read(response)
+        if response.status != HTTPStatus.OK:
+            raise PipelineError(f"{self.url} says {response.status} {response.reason}")
+        return _result(body, self.url)
+
+    def request(
+        self,
+        verb: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> http.client.HTTPResponse:
+        """The response to one request; its body is still to be read."""
+        for attempt in (1, 2):
+            try:
+                self._connection.request(verb, self._path + path, body, headers or {})
+                return self._connection.getresponse()
+            except (http.client.RemoteDisconnected, BrokenPipeError) as error:
+                # kept too long without a question: a new connection may still work
+                self._connection.close()
+                if attempt == 2:
+                    raise self._unreachable(error) from None
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                raise self._unreachable(error) from None
+        raise AssertionError
+
+    def _read(self, response: http.client.HTTPResponse) -> bytes:
+        try:
+            return response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: Exception) -> PipelineError:
+        problem = str(error) or type(error).__name__
+        return PipelineError(f"{self.url} does not answer: {problem}")
+
+    def progress(self) -> str:
+        """Nobody knows."""
+        return ""
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close()
+
+
+def refusal(body: bytes, url: str) -> PipelineError:
+    """The error that a gateway's body tells."""
+    try:
+        error = json.loads(body)["error"]
+        return _error(error["code"], str(error["message"]), error.get("data") or {})
+    except (ValueError, KeyError, TypeError):
+        return PipelineError(f"{url} does not answer as a gateway does")
+
+
+def _result(body: bytes, url: str) -> bytes:
+    import msgspec
+
+    try:
+        reply = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        reply = {}
+    if "result" not in reply:
+        raise refusal(body, url)
+    return bytes(reply["result"])
+
+
+def _error(code: int, message: str, data: Mapping[str, Any]) -> PipelineError:
+    problem = on_one_line(str(data.get("problem") or message))
+    hint = data.get("hint") or data.get("expected")
+    hint = on_one_line(hint) if isinstance(hint, str) else None
+    if code == _INVALID_PARAMS:
+        field = on_one_line(str(data.get("field") or "q"))
+        return ParameterError(field, problem, data.get("position"), hint)
+    if code == _BUSY:
+        after = data.get("retry_after_ms") or 1000
+        return BusyError(f"the gateway is busy: {problem}", float(after) / 1000)
+    if code == _METHOD_NOT_FOUND:
+        return PipelineError(f"the gateway is of another version: {problem}")
+    return PipelineError(problem if hint is None else f"{problem} ({hint})")
