@@ -1,0 +1,90 @@
+"""The manual of the query language: each of its examples is as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.entry import Entry, parse_level
+from pipeline.errors import QueryError
+from pipeline.query import pipe_parser, pipes
+from pipeline.query.operands import PIPE_NAMES
+from pipeline.query.parser import parse, parse_query
+from pipeline.query.syntax import FIELDS
+from pipeline.timestamp import parse_timestamp
+from tests.query.oracle import matches
+
+MANUAL = Path(pipes.__file__).with_name("LANGUAGE.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    """The fenced blocks of one kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", MANUAL, re.DOTALL | re.MULTILINE)
+
+
+def lines(kind: str) -> list[str]:
+    return [line for block in blocks(kind) for line in block.splitlines()]
+
+
+def refused() -> Iterator[tuple[str, str]]:
+    """Pairs of a text and what is shown under it."""
+    found = lines("refused")
+    yield from zip(found[::2], found[1::2], strict=True)
+
+
+def matched() -> Iterator[tuple[Entry, list[tuple[str, bool]]]]:
+    """An entry, and the texts that match it and those that don't."""
+    for block in blocks("matches"):
+        first, *rest = block.splitlines()
+        yield entry_of(first), [(line[2:], line[0] == "+") for line in rest]
+
+
+def entry_of(line: str) -> Entry:
+    fields = {"source": "api", "level": "info", "message": "m", **json.loads(line)}
+    return Entry(
+        parse_timestamp(fields.get("timestamp", 0), 0),
+        fields["source"],
+        parse_level(fields["level"]),
+        fields["message"],
+        fields.get("metadata", {}),
+        fields.get("tags", []),
+        fields.get("trace_id"),
+    )
+
+
+@pytest.mark.parametrize("text", lines("query"))
+def test_an_example_is_understood(text: str) -> None:
+    """And printed back as what it means."""
+    query = parse_query(text)
+
+    assert query == parse_query(str(query))
+
+
+@pytest.mark.parametrize(("text", "shown"), list(refused()))
+def test_a_refusal_is_as_shown(text: str, shown: str) -> None:
+    """With its caret, problem and hint."""
+    with pytest.raises(QueryError) as caught:
+        parse_query(text)
+
+    error = caught.value
+    assert shown == f"{' ' * (error.position or 0)}^ {error}"
+
+
+@pytest.mark.parametrize(("entry", "texts"), list(matched()))
+def test_an_example_matches_as_shown(
+    entry: Entry, texts: list[tuple[str, bool]]
+) -> None:
+    """What the oracle says is what the manual says."""
+    wrong = [text for text, wanted in texts if wanted != matches(entry, parse(text))]
+
+    assert wrong == []
+
+
+def test_everything_is_in_the_manual() -> None:
+    """Each pipe, function and field."""
+    for name in (*PIPE_NAMES, *pipe_parser.FUNCTIONS, *FIELDS):
+        assert f"`{name}" in MANUAL
