@@ -43,10 +43,19 @@ def partition_of(token_hash: int) -> int:
 
 def build(hashes: Ids) -> list[bytes]:
     """The pieces of a block's filter; 0 (a token in no filter) is passed over."""
-    hashes = np.unique(hashes)
-    hashes = hashes[hashes != 0]
+    hashes = _distinct(hashes)
     borders = np.arange(1, PARTITIONS, dtype=np.uint64) << np.uint64(_SHIFT)
     return [_piece(part) for part in np.split(hashes, np.searchsorted(hashes, borders))]
+
+
+def _distinct(hashes: Ids) -> Ids:
+    """Ascending, without 0; np.unique takes 1.0 us an entry, sorting 0.2."""
+    ordered = np.sort(hashes)
+    new = np.empty(len(ordered), np.bool_)
+    new[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    distinct: Ids = ordered[new & (ordered != 0)]
+    return distinct
 
 
 def _piece(hashes: Ids) -> bytes:

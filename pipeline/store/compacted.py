@@ -33,7 +33,7 @@ from pipeline.store.runs import join_runs
 from pipeline.store.select import select
 from pipeline.store.template_table import Allowed
 from pipeline.store.templates import Ids
-from pipeline.store.tokens import block_tokens
+from pipeline.store.tokens import column_tokens
 
 Template = tuple[int, bytes, int, int]
 """id, template, first and last seen (ns)"""
@@ -211,27 +211,26 @@ class _Columns:
 
     def encoded(self) -> Iterator[Raw]:
         """Shapes count places, so what only the store has comes last."""
-        rows = len(self._times)
         for column in join(self._batches):
             if column.name == MESSAGE:
                 yield self._encode_messages(column)
             else:
-                self._hash(column, rows)
+                self._hash(column)
                 yield column
         yield from self.messages.columns[1:]
 
     def _encode_messages(self, column: Encoded) -> Raw:
         texts = read_texts(column.data, column.present, terminated=True)
         self._messages = encode_messages(texts, self._times, self._allowed)
-        nothing = Batch(column.present, {}, 0, b"")
-        self._tokens.append(block_tokens(nothing, self._messages.text))
+        self._tokens.append(self._messages.tokens)
         return self._messages.columns[0]
 
-    def _hash(self, encoded: Encoded, rows: int) -> None:
+    def _hash(self, encoded: Encoded) -> None:
         name, kind, present, data = encoded
         size = len(data)
         column = Column(Field(name, kind, Codec.PLAIN, present, size, size), data)
-        self._tokens.append(block_tokens(Batch(rows, {name: column}, size, b""), b""))
+        if name not in REQUIRED and name != SHAPE:
+            self._tokens.append(column_tokens(column))
 
     @property
     def messages(self) -> Messages:

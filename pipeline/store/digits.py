@@ -17,35 +17,47 @@ DIGITS_MAX: Final = 18
 
 _EIGHT: Final = 8
 _FOUR: Final = np.array([b"%04d" % number for number in range(10_000)]).view("<u4")
-_POWERS: Final = np.array([10**digits for digits in range(1, 20)], np.uint64)
+POWERS: Final = np.array([10**digits for digits in range(20)], np.uint64)
+_POWERS: Final = POWERS[1:]
 
 
 def _u64(number: int) -> np.uint64:
     return np.uint64(number)
 
 
-def padded(data: bytes) -> bytes:
-    """The data with zeros behind, so that eight bytes can be read at each place."""
-    return data + bytes(_EIGHT)
+class Words:
+    """The eight bytes from any place of the data, or before it; zeros stand around.
+
+    Places need not be aligned: of 5.5 variables an entry the first eight bytes each
+    take 0.02 us an entry, put together from aligned words 0.04.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        whole = bytes(_EIGHT) + data + bytes(_EIGHT)
+        view: Any = np.ndarray((len(data) + _EIGHT + 1,), "<u8", whole, strides=(1,))
+        self._before: Unsigned = view
+        self._after: Unsigned = view[_EIGHT:]
+
+    def after(self, places: Ints) -> Unsigned:
+        """The bytes from each place on, the first one lowest."""
+        return self._after[places]
+
+    def before(self, places: Ints) -> Unsigned:
+        """The bytes that end before each place, the first one lowest."""
+        return self._before[places]
 
 
-def load(data: bytes, places: Ints) -> Unsigned:
-    """Eight bytes of `padded` data at each place, the first one lowest."""
-    view: Any = np.ndarray((len(data) - _EIGHT + 1,), "<u8", data, strides=(1,))
-    return np.asarray(view[places])
-
-
-def parse_numbers(data: bytes, starts: Ints, sizes: Ints) -> Unsigned:
-    """Numbers of 1 to DIGITS_MAX digits that stand in `padded` data."""
+def parse_numbers(words: Words, starts: Ints, sizes: Ints) -> Unsigned:
+    """Numbers of 1 to DIGITS_MAX digits that stand at these places."""
     first = (sizes - 1) % _EIGHT + 1
     shift = (8 * (_EIGHT - first)).astype(np.uint64)
-    numbers = _eight_digits(load(data, starts) << shift)
+    numbers = _eight_digits(words.after(starts) << shift)
     at = first
     while True:
         rest = np.flatnonzero(at < sizes)
         if not len(rest):
             return numbers
-        more = _eight_digits(load(data, starts[rest] + at[rest]))
+        more = _eight_digits(words.after(starts[rest] + at[rest]))
         numbers[rest] = numbers[rest] * _u64(10**_EIGHT) + more
         at = at + _EIGHT
 
@@ -71,9 +83,9 @@ class Written(NamedTuple):
     sizes: Ints
 
 
-def write_numbers(numbers: Unsigned, digits: Ints) -> Written:
-    """Decimal text of each number, with zeros in front up to so many digits."""
-    sizes = np.maximum(np.searchsorted(_POWERS, numbers, "right") + 1, digits)
+def write_numbers(numbers: Unsigned) -> Written:
+    """Decimal text of each number."""
+    sizes = np.searchsorted(_POWERS, numbers, "right") + 1
     blocks = -(-int(sizes.max(initial=1)) // 4)
     cells = np.empty((len(numbers), blocks), "<u4")
     for block in range(blocks - 1, -1, -1):

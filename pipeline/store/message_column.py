@@ -22,12 +22,12 @@ from pipeline.batch.read import (
     Texts,
     bad,
     decode_values,
-    ends_of,
     read_texts,
     slices,
 )
 from pipeline.compression import Bytes
-from pipeline.store.slots import Slots
+from pipeline.store.forms import places_of
+from pipeline.store.slots import Slots, copy_segments
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
 _ROWS: Final = 8192
@@ -51,18 +51,54 @@ class Source(Protocol):
         ...
 
 
-class _Pieces(NamedTuple):
-    """The static parts of all templates, the last part of each with a newline."""
+class _Templates(NamedTuple):
+    """The block's templates, and where their static pieces stand, newlines included."""
 
-    data: U8
+    texts: Texts
     starts: Ints
     sizes: Ints
-    firsts: Ints
-    """By code: its first piece."""
     slots: Ints
     """By code: its variables, one less than its pieces; of code 0 none."""
-    first_slots: Ints
-    """By code: its first slot."""
+
+    @property
+    def first_slots(self) -> Ints:
+        """By code: its first slot."""
+        return np.cumsum(self.slots) - self.slots
+
+    @property
+    def first_pieces(self) -> Ints:
+        """By code: its first piece; code 0 has one that is empty."""
+        return np.cumsum(self.slots + 1) - self.slots - 1
+
+
+class _Opened:
+    """What rebuilding needs: pieces, slots and other messages, and all their bytes."""
+
+    def __init__(self, templates: _Templates, slots: Slots) -> None:
+        self.slots = slots
+        self.slots_of = templates.slots
+        self.first_slots = templates.first_slots
+        self.first_pieces = templates.first_pieces
+        starts, sizes = _with_affixes(templates, slots)
+        static = np.frombuffer(templates.texts.data, np.uint8)
+        pieces = copy_segments(np.concatenate([static, slots.affixes]), starts, sizes)
+        self.piece_sizes = np.add.reduceat(sizes, np.arange(0, len(sizes), 3))
+        self.piece_starts = np.cumsum(self.piece_sizes) - self.piece_sizes
+        others = slots.others
+        self.other_sizes = others.lengths + 1
+        self.other_starts = np.cumsum(self.other_sizes) - self.other_sizes + len(pieces)
+        self.text_at = len(pieces) + len(others.data)
+        self._fixed = self.text_at + len(slots.text)
+        parts = [np.frombuffer(part, np.uint8) for part in (pieces, others.data)]
+        self._source = np.concatenate([*parts, slots.text])
+
+    def source(self, numbers: U8) -> U8:
+        """All bytes, with these at the end; valid until it is called again."""
+        end = self._fixed + len(numbers)
+        if end > len(self._source):
+            self._source = np.concatenate([self._source[: self._fixed], numbers])
+        self._source[self._fixed : end] = numbers
+        return self._source
 
 
 class MessageColumn(Column):
@@ -71,9 +107,9 @@ class MessageColumn(Column):
     __slots__ = (
         "_codes",
         "_ids",
-        "_pieces",
+        "_opened",
+        "_parsed",
         "_ranks",
-        "_slots",
         "_sources",
         "_templates",
     )
@@ -96,8 +132,8 @@ class MessageColumn(Column):
         self._codes: npt.NDArray[np.uint16] | None = None
         self._ranks: Ints | None = None
         self._templates: list[bytes] | None = None
-        self._pieces: _Pieces | None = None
-        self._slots: Slots | None = None
+        self._parsed: _Templates | None = None
+        self._opened: _Opened | None = None
 
     def forget(self) -> None:
         """Drop what can be read again."""
@@ -109,8 +145,8 @@ class MessageColumn(Column):
         """Of each row: 0 without a template, k with template k - 1."""
         if self._codes is None:
             codes = read_codes(self._sources[0].data, self.count)
-            if int(codes.max()) > len(self.templates):
-                raise bad(f"a code is beyond the {len(self.templates)} templates")
+            if int(codes.max()) > len(self._read_templates().texts.lengths):
+                raise bad("a code is beyond the templates")
             self._codes = codes
         return self._codes
 
@@ -118,8 +154,7 @@ class MessageColumn(Column):
     def templates(self) -> list[bytes]:
         """The block's templates, the most frequent first."""
         if self._templates is None:
-            source = self._sources[2]
-            self._templates = [] if source is None else _read_templates(source.data)
+            self._templates = slices(self._read_templates().texts, 1)
         return self._templates
 
     @property
@@ -133,7 +168,7 @@ class MessageColumn(Column):
         """The template's id of each row, those of rows without a code included."""
         ids: Ids = np.concatenate([np.zeros(1, np.uint64), self.pattern_ids])
         ids = np.take(ids, self.codes)
-        ids[self.codes == 0] = text_ids(self._opened().others)
+        ids[self.codes == 0] = text_ids(self._open().slots.others)
         return ids
 
     def rows_of(self, codes: Ints) -> Ints:
@@ -173,86 +208,82 @@ class MessageColumn(Column):
         assert indices is not None
         return decode_values(Kind.TEXT, self.texts_of(np.asarray(indices)))
 
-    def _opened(self) -> Slots:
-        if self._slots is None:
-            pieces = self._split()
-            counts = np.bincount(self.codes, minlength=len(pieces.slots))
-            of_slots = np.repeat(counts, pieces.slots)
-            data = self._sources[1].data
-            self._slots = Slots(data, of_slots, int(counts[0]))
-        return self._slots
+    def _read_templates(self) -> _Templates:
+        if self._parsed is None:
+            source = self._sources[2]
+            self._parsed = _parse_templates(None if source is None else source.data)
+        return self._parsed
 
-    def _split(self) -> _Pieces:
-        if self._pieces is None:
-            self._pieces = _split(self.templates)
-        return self._pieces
+    def _open(self) -> _Opened:
+        if self._opened is None:
+            templates = self._read_templates()
+            counts = np.bincount(self.codes, minlength=len(templates.slots))
+            of_slots = np.repeat(counts, templates.slots)
+            slots = Slots(self._sources[1].data, of_slots, int(counts[0]))
+            self._opened = _Opened(templates, slots)
+        return self._opened
 
     def _rebuild(self, rows: Ints) -> Texts:
-        opened, pieces = self._opened(), self._split()
+        opened = self._open()
         if self._ranks is None:
             self._ranks = ranks_of(self.codes)
         codes, ranks = self.codes[rows].astype(np.int64), self._ranks[rows]
-        slots = pieces.slots[codes]
+        slots = opened.slots_of[codes]
         ends = np.cumsum(2 * slots + 1)
         firsts = ends - 2 * slots - 1
-        owners = np.repeat(np.arange(len(rows)), slots + 1)
-        places = np.arange(len(owners)) - np.repeat(
-            np.cumsum(slots + 1) - slots - 1, slots + 1
-        )
-        starts = np.empty(int(ends[-1]), np.int64)
-        sizes = np.empty(len(starts), np.int64)
-        # pieces stand at the even places of each row
-        at = firsts[owners] + 2 * places
-        which = pieces.firsts[codes[owners]] + places
-        starts[at], sizes[at] = pieces.starts[which], pieces.sizes[which]
-        # values at the odd ones
-        inner = np.flatnonzero(places < slots[owners])
-        owners, places, at = owners[inner], places[inner], at[inner] + 1
-        of_slots = pieces.first_slots[codes[owners]] + places
-        values = opened.values(of_slots, ranks[owners])
-        starts[at], sizes[at] = values.starts + len(pieces.data), values.sizes
-        # a row without a template is one piece
+        starts, sizes = np.empty((2, int(ends[-1])), np.int64)
+        # pieces stand at the even places of each row, values at the odd ones
+        places, begins = places_of(opened.first_pieces[codes], slots + 1)
+        at = 2 * np.arange(len(places)) - np.repeat(np.arange(len(rows)), slots + 1)
+        starts[at], sizes[at] = opened.piece_starts[places], opened.piece_sizes[places]
+        inner = np.ones(len(at), np.bool_)
+        inner[begins + slots] = False
+        at = at[inner] + 1
+        which, _ = places_of(opened.first_slots[codes], slots)
+        values = opened.slots.values(which, np.repeat(ranks, slots))
+        starts[at], sizes[at] = values.starts + opened.text_at, values.sizes
         plain = np.flatnonzero(codes == 0)
-        others = opened.others
-        place = ranks[plain]
-        offset = len(pieces.data) + len(values.data)
-        begins = ends_of(others.lengths, 1) - others.lengths
-        starts[firsts[plain]] = begins[place] + offset
-        sizes[firsts[plain]] = others.lengths[place] + 1
-        rest = np.frombuffer(others.data, np.uint8)
-        source = np.concatenate([pieces.data, values.data, rest])
+        starts[firsts[plain]] = opened.other_starts[ranks[plain]]
+        sizes[firsts[plain]] = opened.other_sizes[ranks[plain]]
         lengths = np.add.reduceat(sizes, firsts) - 1
-        return Texts(lengths, copy_segments(source, starts, sizes))
+        return Texts(
+            lengths, copy_segments(opened.source(values.numbers), starts, sizes)
+        )
 
 
-def copy_segments(source: U8, starts: Ints, sizes: Ints) -> bytes:
-    """Bytes from anywhere in the source, one after another."""
-    ends = np.cumsum(sizes)
-    places = np.repeat(starts - (ends - sizes), sizes)
-    places += np.arange(len(places))
-    return bytes(source[places])
+def _with_affixes(templates: _Templates, slots: Slots) -> tuple[Ints, Ints]:
+    """Three segments for each piece: the suffix before it, itself, the prefix behind.
+
+    Affixes stand behind the templates' bytes.
+    """
+    starts = np.zeros((len(templates.starts), 3), np.int64)
+    sizes = np.zeros_like(starts)
+    starts[:, 1], sizes[:, 1] = templates.starts, templates.sizes
+    code = np.repeat(np.arange(len(templates.slots)), templates.slots)
+    before = np.arange(len(code)) + code
+    both = slots.prefixes + slots.suffixes
+    at = np.cumsum(both) - both + len(templates.texts.data)
+    starts[before, 2], sizes[before, 2] = at, slots.prefixes
+    starts[before + 1, 0] = at + slots.prefixes
+    sizes[before + 1, 0] = slots.suffixes
+    return starts.reshape(-1), sizes.reshape(-1)
 
 
-def _read_templates(data: Bytes) -> list[bytes]:
+def _parse_templates(data: Bytes | None) -> _Templates:
+    none = np.zeros(1, np.int64)
+    if data is None:
+        return _Templates(Texts(none[:0], b""), none, none, none)
     if len(data) < COUNT.size:
         raise bad("templates are cut off")
     (count,) = COUNT.unpack_from(data)
     texts = read_texts(memoryview(data)[COUNT.size :], count, terminated=True)
-    return slices(texts, 1)
-
-
-def _split(templates: list[bytes]) -> _Pieces:
-    parts = [piece for text in templates for piece in (text + b"\n").split(VARIABLE)]
-    sizes = np.fromiter(map(len, [b"", *parts]), np.int64, len(parts) + 1)
-    slots = np.concatenate([[0], slots_of(templates)])
-    return _Pieces(
-        np.frombuffer(b"".join(parts), np.uint8),
-        np.cumsum(sizes) - sizes,
-        sizes,
-        np.cumsum(slots + 1) - slots - 1,
-        slots,
-        np.cumsum(slots) - slots,
-    )
+    marks = np.flatnonzero(np.frombuffer(texts.data, np.uint8) == VARIABLE[0])
+    ends = np.cumsum(texts.lengths + 1)
+    begins = ends - texts.lengths - 1
+    slots = np.searchsorted(marks, ends) - np.searchsorted(marks, begins)
+    starts = np.sort(np.concatenate([none, begins, marks + 1]), kind="stable")
+    stops = np.sort(np.concatenate([none, marks, ends]), kind="stable")
+    return _Templates(texts, starts, stops - starts, np.concatenate([none, slots]))
 
 
 def slots_of(templates: list[bytes]) -> Ints:

@@ -20,10 +20,13 @@ import numpy.typing as npt
 
 from pipeline.batch.layout import MESSAGE
 from pipeline.batch.read import UNSIGNED, Ints, Texts
+from pipeline.store.digits import Words
+from pipeline.store.forms import Variables
 from pipeline.store.message_column import COUNT, MessageColumn, ranks_of, slots_of
 from pipeline.store.patterns import BlockPatterns
-from pipeline.store.slots import Variables, gather, pack_slots
+from pipeline.store.slots import pack_slots
 from pipeline.store.templates import Found, Ids, find_templates, ids_of
+from pipeline.store.tokens import hash_spans, hash_tokens
 
 __all__ = ["MessageColumn", "encode_messages"]
 
@@ -61,9 +64,9 @@ class Messages(NamedTuple):
     patterns: BlockPatterns
     templates: list[bytes]
     """In the order of codes, for the table of all templates."""
-    text: bytes
-    """What templates don't hold, for the token filter: every variable and every message
-    without a template, each followed by a newline."""
+    tokens: Ids
+    """Hashes of what templates don't hold, for the token filter: of every variable and
+    of every token of a message without a template."""
 
 
 def encode_messages(
@@ -85,7 +88,7 @@ def encode_messages(
     others = _others(texts, codes)
     values = _by_slot(found, codes, templates, patterns.counts)
     rest = _text(others) if patterns.rest else b""
-    variables = pack_slots(texts.data, values, rest)
+    variables = pack_slots(texts.data, Words(texts.data), values, rest)
     columns = [
         Stored(MESSAGE, TEMPLATED, len(codes), _pack_codes(codes, len(templates))),
         Stored(VARIABLES_NAME, VARIABLES, len(values.starts), variables),
@@ -93,8 +96,10 @@ def encode_messages(
     if templates:
         data = _pack_templates(templates)
         columns.append(Stored(TEMPLATES_NAME, TEMPLATES, len(templates), data))
-    text = gather(texts.data, values.starts, values.sizes) + others.data
-    return Messages(columns, patterns, templates, text)
+    folded = Words(texts.data.lower())
+    hashes = hash_spans(folded, values.starts, values.sizes, values.digits)
+    tokens = np.concatenate([hashes, hash_tokens(others.data)])
+    return Messages(columns, patterns, templates, tokens)
 
 
 def _choose(found: Found, allowed: Callable[[Ids], Mask] | None) -> tuple[Ints, Ids]:

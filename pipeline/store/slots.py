@@ -1,20 +1,20 @@
 """The column `variables`: what differs between messages of one template.
 
 A slot is one variable of one template; its values stand together, in the order of rows,
-slots in the order of templates (g slots in all).  Data::
+slots in the order of templates (g slots in all), written as `forms` says.  Data::
 
-    slots u32 | text_bytes u32 | bases_bytes u32
-    g x form u8      0 text, 1 decimal, 2 decimal of a fixed number of digits
-    g x width u8     bytes of each number, 0 where all are the base; text: 0
-    g x digits u8    form 2: digits of each number; else 0
-    bases            INT64 data, one of each slot with numbers
+    slots u32 | bases_bytes u32 | affix_bytes u32 | hex_bytes u32 | text_bytes u32
+    g x form u8      0 TEXT, 1 DECIMAL, 2 MARKED, 3 HEX
+    g x width u8     bytes of each number, 0 where all are the base; HEX: digits
+    g x prefix u8    bytes that all values of the slot begin with
+    g x suffix u8    bytes that they end with
+    bases            INT64 data, one of each DECIMAL or MARKED slot
+    affixes          prefix and suffix of each slot
     for width 1, 2, 4, 8: the numbers less their slot's base, of all slots of that
                      width, as byte planes, lowest first
-    texts            each value of a text slot, and \\n (no variable has one inside)
+    hex              two digits a byte; an odd number of them has a zero in front
+    texts            each value of a TEXT slot, and \\n (no variable has one inside)
     the messages without a template, as TEXT data
-
-A slot is decimal where every value reads the same when written as a number: digits
-only, at most 18, no leading zero; fixed, where all have the same number of digits.
 """
 
 from __future__ import annotations
@@ -28,81 +28,78 @@ import numpy.typing as npt
 from pipeline.batch.read import UNSIGNED, Ints, Texts, bad, read_integers, read_texts
 from pipeline.batch.seal import integers
 from pipeline.compression import Bytes
-from pipeline.store.digits import (
-    DIGITS_MAX,
-    Unsigned,
-    padded,
-    parse_numbers,
-    write_numbers,
+from pipeline.store.digits import POWERS, Unsigned, Words, parse_numbers, write_numbers
+from pipeline.store.forms import (
+    DECIMAL,
+    HEX,
+    MARKED,
+    TEXT,
+    Shapes,
+    Variables,
+    places_of,
+    shapes_of,
 )
 
 _HEAD: Final = struct.Struct(
     "<"
     "I"  # slots => u32
-    "I"  # text_bytes => u32
     "I"  # bases_bytes => u32
+    "I"  # affix_bytes => u32
+    "I"  # hex_bytes => u32
+    "I"  # text_bytes => u32
 )
-TEXT, DECIMAL, FIXED = 0, 1, 2
 _WIDTHS: Final = (1, 2, 4, 8)
 _SPANS: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFFFF], np.uint64)
 _WIDTH_OF: Final = np.array([0, *_WIDTHS])
 _NEWLINE: Final = 0x0A
+_ZERO: Final = ord("0")
 
 U8 = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 
 
-class Variables(NamedTuple):
-    """Places of values in the data, slot by slot, and how many each slot has."""
-
-    starts: Ints
-    sizes: Ints
-    digits: Ints
-    counts: Ints
-
-
-def pack_slots(data: bytes, values: Variables, rest: bytes) -> bytes:
+def pack_slots(data: bytes, words: Words, values: Variables, rest: bytes) -> bytes:
     """The column; `rest` are the messages without a template as TEXT data."""
-    forms, digits = _forms(data, values)
-    numeric = np.repeat(forms != TEXT, values.counts)
-    numbers, bases, widths = _numbers(data, values, forms, numeric)
-    texts = gather(data, values.starts[~numeric], values.sizes[~numeric])
-    parts = [form.astype(np.uint8).tobytes() for form in (forms, widths, digits)]
-    head = _HEAD.pack(len(forms), len(texts), len(bases))
-    return b"".join([head, *parts, bases, *numbers, texts, rest])
-
-
-def _forms(data: bytes, values: Variables) -> tuple[Ints, Ints]:
-    """Form and fixed digits of each slot."""
     if not len(values.counts):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    _, sizes, digits, counts = values
-    firsts = np.cumsum(counts) - counts
-    number = (digits == sizes) & (sizes <= DIGITS_MAX)
-    leading = np.frombuffer(data, np.uint8)[values.starts] == ord("0")
-    plain = number & ~(leading & (sizes > 1))
-    decimal = np.logical_and.reduceat(plain, firsts)
-    longest = np.maximum.reduceat(sizes, firsts)
-    fixed = np.logical_and.reduceat(number, firsts)
-    fixed &= longest == np.minimum.reduceat(sizes, firsts)
-    forms = np.where(decimal, DECIMAL, np.where(fixed, FIXED, TEXT))
-    return forms, np.where(forms == FIXED, longest, 0)
+        return _HEAD.pack(0, 0, 0, 0, 0) + rest
+    shapes = shapes_of(data, words, values)
+    numbers, bases, widths = _numbers(words, values, shapes)
+    widths += shapes.hex_digits
+    affixes = _affixes(data, values, shapes)
+    text = np.repeat(shapes.forms == TEXT, values.counts)
+    texts = gather(data, shapes.starts[text], shapes.sizes[text])
+    digits = np.repeat(shapes.forms == HEX, values.counts)
+    hexes = _hex(data, shapes.starts[digits], shapes.sizes[digits])
+    heads = (shapes.forms, widths, shapes.prefixes, shapes.suffixes)
+    sizes = map(len, (bases, affixes, hexes, texts))
+    return b"".join(
+        [
+            _HEAD.pack(len(values.counts), *sizes),
+            *(head.astype(np.uint8).tobytes() for head in heads),
+            *(bases, affixes, *numbers, hexes, texts, rest),
+        ]
+    )
 
 
 def _numbers(
-    data: bytes, values: Variables, forms: Ints, numeric: npt.NDArray[np.bool_]
+    words: Words, values: Variables, shapes: Shapes
 ) -> tuple[list[bytes], bytes, Ints]:
     """Byte planes of each width, the bases, and the width of each slot."""
-    widths = np.zeros(len(forms), np.int64)
-    counts = values.counts[forms != TEXT]
+    widths = np.zeros(len(values.counts), np.int64)
+    numeric = (shapes.forms == DECIMAL) | (shapes.forms == MARKED)
+    counts = values.counts[numeric]
     if not len(counts):
         return [], b"", widths
-    starts, sizes = values.starts[numeric], values.sizes[numeric]
-    numbers = parse_numbers(padded(data), starts, sizes)
+    chosen = np.flatnonzero(np.repeat(numeric, values.counts))
+    sizes = shapes.sizes[chosen]
+    numbers = parse_numbers(words, shapes.starts[chosen], sizes)
+    marked = np.flatnonzero(np.repeat(shapes.forms[numeric] == MARKED, counts))
+    numbers[marked] += POWERS[sizes[marked]]
     firsts = np.cumsum(counts) - counts
     low = np.minimum.reduceat(numbers, firsts)
     spans = np.maximum.reduceat(numbers, firsts) - low
     width = _WIDTH_OF[np.searchsorted(_SPANS, spans)]
-    widths[forms != TEXT] = width
+    widths[numeric] = width
     numbers -= np.repeat(low, counts)
     wide = np.repeat(width, counts)
     planes = [_planes(numbers[wide == size], size) for size in _WIDTHS]
@@ -114,22 +111,61 @@ def _planes(numbers: Unsigned, width: int) -> bytes:
     return narrow.view(np.uint8).reshape(len(numbers), width).T.tobytes()
 
 
+def _affixes(data: bytes, values: Variables, shapes: Shapes) -> bytes:
+    """Prefix and suffix of each slot, as its first value has them."""
+    first = np.cumsum(values.counts) - values.counts
+    begins, ends = values.starts[first], values.starts[first] + values.sizes[first]
+    starts = np.column_stack([begins, ends - shapes.suffixes]).reshape(-1)
+    sizes = np.column_stack([shapes.prefixes, shapes.suffixes]).reshape(-1)
+    return copy_segments(np.frombuffer(data, np.uint8), starts, sizes)
+
+
+def _hex(data: bytes, starts: Ints, sizes: Ints) -> bytes:
+    """Two digits a byte."""
+    odd = sizes & 1
+    places, begins = places_of(starts - odd, sizes + odd)
+    digits = np.frombuffer(data, np.uint8)[places]
+    digits[begins[odd > 0]] = _ZERO
+    return bytes.fromhex(digits.tobytes().decode())
+
+
 def gather(data: bytes, starts: Ints, sizes: Ints) -> bytes:
     """Values from anywhere in the data, each with a newline behind it."""
-    ends = np.cumsum(sizes + 1)
-    places = np.repeat(starts - (ends - sizes - 1), sizes + 1)
-    places += np.arange(len(places))
+    places, begins = places_of(starts, sizes + 1)
     found = np.frombuffer(data, np.uint8)[places]
-    found[ends - 1] = _NEWLINE
+    found[begins + sizes] = _NEWLINE
     return bytes(found)
 
 
-class Values(NamedTuple):
-    """Where the text of each value stands in `data`."""
+def copy_segments(source: U8, starts: Ints, sizes: Ints) -> bytes:
+    """Bytes from anywhere in the source, one after another."""
+    return bytes(source[places_of(starts, sizes)[0]])
 
-    data: U8
+
+class Values(NamedTuple):
+    """Where the text of each value stands: in `Slots.text`, or behind in `numbers`."""
+
     starts: Ints
     sizes: Ints
+    numbers: U8
+
+
+class _Reader:
+    """The sections of the column, one after another."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._view = memoryview(data)
+
+    def take(self, size: int) -> memoryview:
+        """The next bytes; raises FrameError."""
+        if len(self._view) < size:
+            raise bad("variables are cut off")
+        taken, self._view = self._view[:size], self._view[size:]
+        return taken
+
+    def rest(self) -> memoryview:
+        """All others."""
+        return self._view
 
 
 class Slots:
@@ -137,78 +173,94 @@ class Slots:
 
     def __init__(self, data: Bytes, counts: Ints, others: int) -> None:
         """`counts`: values of each slot; `others`: messages without a template."""
-        view = memoryview(data)
-        if len(view) < _HEAD.size:
-            raise bad("variables are cut off")
-        slots, text_bytes, bases_bytes = _HEAD.unpack_from(view)
-        at = _HEAD.size + 3 * slots
-        if slots != len(counts) or len(view) < at + bases_bytes:
+        reader = _Reader(data)
+        slots, bases, affixes, hexes, texts = _HEAD.unpack(reader.take(_HEAD.size))
+        if slots != len(counts):
             raise bad(f"variables of {slots} slots; the templates have {len(counts)}")
-        heads = np.frombuffer(view[_HEAD.size : at], np.uint8).reshape(3, slots)
-        self._forms, self._widths, self._digits = heads.astype(np.int64)
+        heads = np.frombuffer(reader.take(4 * slots), np.uint8).reshape(4, slots)
+        forms, widths, self.prefixes, self.suffixes = heads.astype(np.int64)
+        self._forms, self._widths, self._counts = forms, widths, counts
+        self._numeric = (forms == DECIMAL) | (forms == MARKED)
         self._check()
-        self._bases = np.zeros(slots, np.uint64)
-        numeric = self._forms != TEXT
-        if numeric.any():
-            bases = read_integers(view[at : at + bases_bytes], int(numeric.sum()))
-            self._bases[numeric] = bases.view(np.uint64)
-        elif bases_bytes:
-            raise bad("bases without a slot of numbers")
-        at += bases_bytes
+        self._bases = self._read_bases(reader.take(bases))
+        self.affixes = np.frombuffer(reader.take(affixes), np.uint8)
+        if len(self.affixes) != int((self.prefixes + self.suffixes).sum()):
+            raise bad("affixes of variables don't add up")
         self._firsts = np.zeros(slots, np.int64)
-        self._planes: dict[int, U8] = {}
-        for width in _WIDTHS:
-            chosen = self._widths == width
-            total = self._place(chosen, counts)
-            if len(view) < at + width * total:
-                raise bad("numbers of variables are cut off")
-            planes = np.frombuffer(view[at : at + width * total], np.uint8)
-            self._planes[width] = planes.reshape(width, total)
-            at += width * total
-        self._read_texts(view[at : at + text_bytes], text_bytes, counts)
-        self.others = _others(view[at + text_bytes :], others)
+        self._planes = {width: self._read_planes(reader, width) for width in _WIDTHS}
+        digits = self._read_hex(reader.take(hexes))
+        self._ends, text = self._read_texts(reader.take(texts), len(digits))
+        self.text = np.concatenate([digits, text])
+        self.others = _others(reader.rest(), others)
 
     def _check(self) -> None:
-        text = self._forms == TEXT
-        wrong = (self._forms > FIXED) | (self._digits > DIGITS_MAX)
-        wrong |= ~np.isin(self._widths, _WIDTH_OF) | (text & (self._widths > 0))
+        wrong = self._forms > HEX
+        wrong |= self._numeric & ~np.isin(self._widths, _WIDTH_OF)
+        wrong |= (self._forms == TEXT) & (self._widths > 0)
         if wrong.any():
             raise bad("variables of an unknown form")
 
-    def _place(self, chosen: npt.NDArray[np.bool_], counts: Ints) -> int:
-        """Where each of these slots begins among them; the values of all."""
-        ends = np.cumsum(counts[chosen])
-        self._firsts[chosen] = ends - counts[chosen]
+    def _read_bases(self, view: memoryview) -> Unsigned:
+        bases = np.zeros(len(self._forms), np.uint64)
+        count = int(self._numeric.sum())
+        if count:
+            bases[self._numeric] = read_integers(view, count).view(np.uint64)
+        elif len(view):
+            raise bad("bases without a slot of numbers")
+        return bases
+
+    def _read_planes(self, reader: _Reader, width: int) -> U8:
+        total = self._place(self._numeric & (self._widths == width), self._counts)
+        planes = np.frombuffer(reader.take(width * total), np.uint8)
+        return planes.reshape(width, total)
+
+    def _read_hex(self, view: memoryview) -> U8:
+        """All digits; a slot's first one's place counts them, not the values."""
+        chosen = self._forms == HEX
+        sizes = (self._widths + 1) // 2 * self._counts
+        if self._place(chosen, sizes) != len(view):
+            raise bad("digits of variables don't add up")
+        self._firsts[chosen] *= 2
+        self._firsts[chosen] += self._widths[chosen] & 1
+        return np.frombuffer(view.hex().encode(), np.uint8)
+
+    def _read_texts(self, view: memoryview, offset: int) -> tuple[Ints, U8]:
+        """Where each text ends behind so many bytes, and before the first one."""
+        text = np.frombuffer(view, np.uint8)
+        ends = np.flatnonzero(text == _NEWLINE)
+        total = self._place(self._forms == TEXT, self._counts)
+        last = int(ends[-1]) + 1 if len(ends) else 0
+        if len(ends) != total or last != len(view):
+            raise bad(f"{len(ends)} texts of variables; there are {total}")
+        return np.concatenate([[-1], ends]) + offset, text
+
+    def _place(self, chosen: Mask, sizes: Ints) -> int:
+        """Where each of these slots begins among them; the size of all."""
+        ends = np.cumsum(sizes[chosen])
+        self._firsts[chosen] = ends - sizes[chosen]
         return int(ends[-1]) if len(ends) else 0
 
-    def _read_texts(self, view: memoryview, size: int, counts: Ints) -> None:
-        if len(view) != size:
-            raise bad("texts of variables are cut off")
-        self._text = np.frombuffer(view, np.uint8)
-        self._ends = np.flatnonzero(self._text == _NEWLINE)
-        total = self._place(self._forms == TEXT, counts)
-        last = int(self._ends[-1]) + 1 if len(self._ends) else 0
-        if len(self._ends) != total or last != size:
-            raise bad(f"{len(self._ends)} texts of variables; there are {total}")
-
     def values(self, slots: Ints, ranks: Ints) -> Values:
-        """The text of some values: the rank-th of each slot."""
+        """The text of some values, without affixes: the rank-th of each slot."""
         starts = np.empty(len(slots), np.int64)
         sizes = np.empty(len(slots), np.int64)
-        text = self._forms[slots] == TEXT
+        forms = self._forms[slots]
+        text = np.flatnonzero(forms == TEXT)
         places = self._firsts[slots[text]] + ranks[text]
-        ends = self._ends[places]
-        # before the first text stands, as if it were a newline, place -1
-        starts[text] = np.where(places > 0, self._ends[places - 1], -1) + 1
-        sizes[text] = ends - starts[text]
-        numeric = ~text
-        numbers = self._numbers(slots[numeric], ranks[numeric])
-        written = write_numbers(numbers, self._digits[slots[numeric]])
-        starts[numeric] = written.starts + len(self._text)
-        sizes[numeric] = written.sizes
-        return Values(np.concatenate([self._text, written.data]), starts, sizes)
+        starts[text] = self._ends[places] + 1
+        sizes[text] = self._ends[places + 1] - starts[text]
+        digits = np.flatnonzero(forms == HEX)
+        of_hex = slots[digits]
+        sizes[digits] = size = self._widths[of_hex]
+        starts[digits] = self._firsts[of_hex] + (size + 1) // 2 * 2 * ranks[digits]
+        numeric = np.flatnonzero((forms == DECIMAL) | (forms == MARKED))
+        written = write_numbers(self._read_numbers(slots[numeric], ranks[numeric]))
+        mark = forms[numeric] == MARKED
+        starts[numeric] = written.starts + len(self.text) + mark
+        sizes[numeric] = written.sizes - mark
+        return Values(starts, sizes, written.data)
 
-    def _numbers(self, slots: Ints, ranks: Ints) -> Unsigned:
+    def _read_numbers(self, slots: Ints, ranks: Ints) -> Unsigned:
         numbers = self._bases[slots]
         widths = self._widths[slots]
         for width, planes in self._planes.items():

@@ -121,28 +121,33 @@ def _pieces(data: bytes, lengths: Ints) -> Iterator[_Piece]:
             yield _piece(data[start:end], ends[first:last] - 1 - start, start)
 
 
-def _piece(data: bytes, newlines: Ints, offset: int) -> _Piece:
+class Tokens(NamedTuple):
+    """Where tokens begin and end, and how many ASCII digits each has."""
+
+    starts: Ints
+    ends: Ints
+    digits: Ints
+
+
+def find_tokens(data: bytes) -> Tokens:
+    """All tokens of the data, of some 100 KB at most: it takes 15 times their size."""
     classes = np.frombuffer(data.translate(CLASSES), np.uint8)
-    inside = classes & 1
-    # nothing but a newline is before the first byte and behind the last
-    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    if inside[0]:
-        edges = np.concatenate([[0], edges])
+    inside = np.zeros(len(data) + 2, np.uint8)
+    np.bitwise_and(classes, 1, out=inside[1:-1])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
     before = np.zeros(len(data) + 1, np.int32)
     np.cumsum(classes >> 1, dtype=np.int32, out=before[1:])
     at = before[edges]
-    digits = at[1::2] - at[::2]
-    chosen = np.flatnonzero(digits)
-    starts, ends = edges[2 * chosen], edges[2 * chosen + 1]
+    return Tokens(edges[::2], edges[1::2], (at[1::2] - at[::2]).astype(np.int64))
+
+
+def _piece(data: bytes, newlines: Ints, offset: int) -> _Piece:
+    tokens = find_tokens(data)
+    chosen = np.flatnonzero(tokens.digits)
+    starts, ends, digits = (column[chosen] for column in tokens)
     templates = _templates(data, starts, ends, newlines)
     counts = np.diff(np.searchsorted(starts, newlines), prepend=0)
-    return _Piece(
-        templates,
-        starts + offset,
-        ends + offset,
-        digits[chosen].astype(np.int64),
-        counts,
-    )
+    return _Piece(templates, starts + offset, ends + offset, digits, counts)
 
 
 def _templates(data: bytes, starts: Ints, ends: Ints, newlines: Ints) -> list[bytes]:

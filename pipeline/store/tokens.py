@@ -9,14 +9,14 @@ and the same for ever; all in 64 bits, without carry::
     h = h x 0x94D049BB133111EB;  h = h ^ (h >> 31);  1 if that is 0
 
 Some tokens are left out of filters, and have the hash 0: numbers of up to DIGITS
-digits, which nearly every block has, and those with a byte from 0x80 on, which nobody
-looks up: a word outside ASCII is looked for as a substring.  Every block may hold a
-token of hash 0, so that whoever looks one up reads on.
+digits, which nearly every block has, and those with a byte from 0x80 on among the first
+64, which nobody looks up: a word outside ASCII is looked for as a substring.  Every
+block may hold a token of hash 0, so that whoever looks one up reads on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -25,14 +25,19 @@ from pipeline.batch.column import Column
 from pipeline.batch.decode import Batch
 from pipeline.batch.layout import REQUIRED, SHAPE, Kind
 from pipeline.batch.read import Ints
-from pipeline.store.digits import load, padded
-from pipeline.store.templates import CLASSES, Ids
+from pipeline.store.digits import Words
+from pipeline.store.templates import Ids, find_tokens
 
 DIGITS: Final = 4
 """Numbers of at most so many digits are in no filter."""
 
 _PIECE: Final = 1 << 17
+_SPANS: Final = 1 << 14
 _BYTES: Final = 64
+_TRACE: Final = 32
+"""Digits of a trace id of 16 bytes."""
+
+_WIDE: Final = 0x8080808080808080
 _SEED: Final = 0x9E3779B97F4A7C15
 _STEP: Final = 0xBF58476D1CE4E5B9
 _LAST: Final = 0x94D049BB133111EB
@@ -43,7 +48,8 @@ _KEEP: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 
 def hash_token(folded: bytes) -> int:
     """The hash of one token, folded; 0 when it is left out of filters."""
-    if not folded.isascii() or (len(folded) <= DIGITS and folded.isdigit()):
+    short = len(folded) <= DIGITS and folded.isdigit()
+    if short or not folded[:_BYTES].isascii():
         return 0
     result = len(folded) * _SEED & _MASK
     for at in range(0, min(len(folded), _BYTES), 8):
@@ -55,12 +61,15 @@ def hash_token(folded: bytes) -> int:
 
 
 def hash_tokens(data: bytes) -> Ids:
-    """The distinct hashes, ascending, of all tokens that are not left out.
+    """The hashes of all tokens that are not left out, in no order, some repeatedly.
 
     Texts in the data must have something between them that belongs to no token.
     """
-    pieces = [_hash_piece(piece) for piece in _pieces(data.lower())]
-    return np.unique(np.concatenate(pieces)) if pieces else np.empty(0, np.uint64)
+    return _joined([_hash_piece(piece) for piece in _pieces(data.lower())])
+
+
+def _joined(parts: Sequence[Ids]) -> Ids:
+    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
@@ -75,33 +84,31 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def _hash_piece(data: bytes) -> Ids:
-    classes = np.frombuffer(data.translate(CLASSES), np.uint8)
-    inside = np.zeros(len(data) + 2, np.uint8)
-    np.bitwise_and(classes, 1, out=inside[1:-1])
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    before = np.zeros(len(data) + 1, np.int32)
-    np.cumsum(classes >> 1, dtype=np.int32, out=before[1:])
-    at = before[edges]
-    starts, sizes = edges[::2], edges[1::2] - edges[::2]
-    kept = (at[1::2] - at[::2] != sizes) | (sizes > DIGITS)
-    wide = np.frombuffer(data, np.uint8) >= 0x80
-    if wide.any():
-        np.cumsum(wide, dtype=np.int32, out=before[1:])
-        at = before[edges]
-        kept &= at[1::2] == at[::2]
-    return _hash_spans(padded(data), starts[kept], sizes[kept])
+    found = find_tokens(data)
+    starts, sizes = found.starts, found.ends - found.starts
+    return hash_spans(Words(data), starts, sizes, found.digits)
 
 
-def _hash_spans(data: bytes, starts: Ints, sizes: Ints) -> Ids:
-    """Of the tokens at these places of `padded` data."""
+def hash_spans(words: Words, starts: Ints, sizes: Ints, digits: Ints) -> Ids:
+    """Of the tokens at these places of folded data, without those left out.
+
+    Looked at some thousand at a time, so that arrays stay in the cache.
+    """
+    kept = np.flatnonzero((digits != sizes) | (sizes > DIGITS))
+    parts = [kept[at : at + _SPANS] for at in range(0, len(kept), _SPANS)]
+    return _joined([_hash_spans(words, starts[part], sizes[part]) for part in parts])
+
+
+def _hash_spans(words: Words, starts: Ints, sizes: Ints) -> Ids:
     hashes = sizes.astype(np.uint64) * np.uint64(_SEED)
     ends = np.minimum(sizes, _BYTES)
+    wide = np.zeros(len(starts), np.uint64)
     chosen: Any = slice(None)
     at = 0
     while len(starts):
-        rest = np.minimum(ends - at, 8)
-        words = load(data, starts + at) & _KEEP[rest]
-        mixed = (hashes[chosen] ^ words) * np.uint64(_STEP)
+        found = words.after(starts + at) & _KEEP[np.minimum(ends - at, 8)]
+        wide[chosen] |= found
+        mixed = (hashes[chosen] ^ found) * np.uint64(_STEP)
         hashes[chosen] = mixed ^ (mixed >> np.uint64(32))
         at += 8
         longer = np.flatnonzero(ends > at)
@@ -110,32 +117,36 @@ def _hash_spans(data: bytes, starts: Ints, sizes: Ints) -> Ids:
     hashes *= np.uint64(_LAST)
     hashes ^= hashes >> np.uint64(31)
     hashes[hashes == 0] = 1
-    return hashes
+    ascii_only: Ids = hashes[wide & np.uint64(_WIDE) == 0]
+    return ascii_only
 
 
-def block_tokens(batch: Batch, text: bytes) -> Ids:
-    """The distinct hashes of a block's tokens that static text does not hold.
-
-    `text` are variables and messages without a template, as encode_messages gives
-    them; the others come from tags, trace ids and texts of the metadata.
-    """
-    parts = [hash_tokens(text)]
-    for name, column in batch.columns.items():
-        if name not in REQUIRED and name != SHAPE:
-            parts.append(hash_tokens(_column_text(column)))
-    return np.unique(np.concatenate(parts))
-
-
-def _column_text(column: Column) -> bytes:
-    """What can be searched of a column, each value with a newline behind it."""
+def column_tokens(column: Column) -> Ids:
+    """As hash_tokens, of whatever can be searched in a column of metadata, tags or
+    trace ids."""
     if column.kind is Kind.TEXT:
-        return column.text
+        return hash_tokens(column.text)
     if column.kind is Kind.BYTES16:
-        return column.raw.tobytes().hex("\n", 16).encode()
+        digits = column.raw.tobytes().hex().encode()
+        starts = np.arange(0, len(digits), _TRACE)
+        sizes = np.full(len(starts), _TRACE)
+        return hash_spans(Words(digits), starts, sizes, np.zeros_like(sizes))
     if column.kind is Kind.DICT:
         _, kind, texts = column.dictionary_parts
-        return texts.data if kind == Kind.TEXT else _leaves(column.dictionary)
-    return _leaves(column.values()) if column.kind is Kind.PACKED else b""
+        leaves = texts.data if kind == Kind.TEXT else _leaves(column.dictionary)
+        return hash_tokens(leaves)
+    if column.kind is Kind.PACKED:
+        return hash_tokens(_leaves(column.values()))
+    return np.empty(0, np.uint64)
+
+
+def block_tokens(batch: Batch, messages: Ids) -> Ids:
+    """Of all a block's texts; `messages` as encode_messages gives them."""
+    columns = batch.columns.items()
+    searched = [
+        column for name, column in columns if name not in REQUIRED and name != SHAPE
+    ]
+    return _joined([messages, *map(column_tokens, searched)])
 
 
 def _leaves(values: Iterable[Any]) -> bytes:

@@ -82,7 +82,7 @@ def test_a_block_has_the_tokens_of_all_its_texts() -> None:
     batch = batch_of(rows).batch
     assert batch is not None
 
-    found = block_tokens(batch, b"v1\nfree text\n")
+    found = block_tokens(batch, hash_tokens(b"v1\nfree text\n"))
 
     words = f"value one two three four five tag {trace} v1 free text".split()
     assert set(found.tolist()) == {hash_token(word.encode()) for word in words}
@@ -95,4 +95,4 @@ def test_other_trace_ids_are_texts() -> None:
     column: Column = batch.columns["trace_id"]
     assert column.kind.name == "TEXT"
 
-    assert hash_token(b"trace") in block_tokens(batch, b"").tolist()
+    assert hash_token(b"trace") in block_tokens(batch, hash_tokens(b"")).tolist()
