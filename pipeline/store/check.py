@@ -7,13 +7,11 @@ A block's data is not read: its checksum is compared when a query opens it.
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from pipeline.errors import FrameError, StoreError
-from pipeline.store.block import parse_runs
+from pipeline.store.books import Books
 from pipeline.store.database import table_definitions
 from pipeline.store.images import Images
 from pipeline.store.pages import (
@@ -26,20 +24,18 @@ from pipeline.store.pages import (
     record_values,
 )
 from pipeline.store.rows import (
-    BlockRow,
+    blob_row,
     block_row,
+    compacted_row,
     letter_row,
     meta_row,
+    pattern_row,
     producer_row,
 )
-from pipeline.store.schema import APPLICATION, LAST, PAGE_BYTES, REMOVED, VERSION
+from pipeline.store.schema import APPLICATION, PAGE_BYTES, VERSION
 
 FLAWS_MAX: Final = 20
 """Then it is certain enough."""
-
-NEWEST: Final = 64
-"""Blocks whose numbers are compared with the producers' marks: a mark older than they
-would let in again what is stored."""
 
 MAGIC: Final = b"SQLite format 3\0"
 
@@ -161,25 +157,23 @@ class _Inspection:
         self.sound_tables: set[str] = set()
         self._seen: set[int] = set()
         self._size = 0
-        self._blocks = 0
-        self._newest: deque[BlockRow] = deque(maxlen=NEWEST)
-        self._marks: dict[bytes, tuple[int, int]] = {}
-        """Durable number and newest block of each producer."""
-
-        self._removed = 0
-        self._last = 0
+        self._books = Books()
 
     def run(self) -> None:
         """Look at everything; a part that can't be read hides no other."""
         roots: dict[str, int] = {}
         for look in (self._header, lambda: roots.update(schema(self._images))):
             self._try(look)
-        kinds = {
-            "blocks": self._block,
-            "producers": self._producer,
-            "dead_letters": lambda cell: letter_row(cell, self._images.payload),
-            "meta": self._meta,
-            **dict.fromkeys(("compacted", "columns", "filters", "patterns"), _pass),
+        books, payload = self._books, self._images.payload
+        kinds: dict[str, Callable[[Cell], Any]] = {
+            "blocks": lambda cell: books.add_block(block_row(cell, payload)),
+            "producers": lambda cell: books.add_mark(producer_row(cell, payload)),
+            "dead_letters": lambda cell: letter_row(cell, payload),
+            "meta": lambda cell: books.add_pair(*meta_row(cell, payload)),
+            "compacted": lambda cell: books.add_compacted(compacted_row(cell, payload)),
+            "columns": blob_row,
+            "filters": blob_row,
+            "patterns": lambda cell: pattern_row(cell, payload),
         }
         for table, root in roots.items():
             before = len(self.found)
@@ -188,7 +182,7 @@ class _Inspection:
                 self.sound_tables.add(table)
         self._try(self._free_pages)
         if roots and not self.found:
-            self._try(self._ledger)
+            self._try(books.check)
 
     def _try(self, look: Callable[[], Any]) -> None:
         try:
@@ -266,21 +260,6 @@ class _Inspection:
         self._try(lambda: look(cell))
         return max(last, cell.key)
 
-    def _block(self, cell: Cell) -> None:
-        self._newest.append(block_row(cell, self._images.payload))
-        self._blocks += 1
-
-    def _producer(self, cell: Cell) -> None:
-        values: list[Any] = producer_row(cell, self._images.payload)[:]
-        self._marks[values[0]] = values[2], values[12]
-
-    def _meta(self, cell: Cell) -> None:
-        key, value = meta_row(cell, self._images.payload)
-        if key == REMOVED and isinstance(value, int):
-            self._removed = value
-        if key == LAST and isinstance(value, int):
-            self._last = value
-
     def _free_pages(self) -> None:
         page = self._images.read(1)
         trunk, count = _field(page, _FREE), _field(page, _FREE_COUNT)
@@ -291,23 +270,6 @@ class _Inspection:
             if number in self._seen:
                 raise PageError(f"page {number} is listed as free and is in use")
             self._owned(number, Owner(FREE, 0))
-
-    def _ledger(self) -> None:
-        """Blocks against marks: both are written by one transaction."""
-        highest = self._newest[-1].id if self._newest else 0
-        last = max([highest, self._last, *(block for _, block in self._marks.values())])
-        absent = last - self._blocks - self._removed
-        if absent:
-            raise PageError(f"{absent} of {last} blocks have no row")
-        for row in self._newest:
-            for producer, number in last_numbers(row).items():
-                mark = self._marks.get(producer)
-                if mark is not None and mark[0] < number:
-                    raise PageError(f"a producer's mark is older than block {row.id}")
-
-
-def _pass(cell: Cell) -> None:
-    """A row that is looked at when it is asked for."""
 
 
 def _inner(page: Page, number: int) -> Iterator[tuple[int, int] | Cell]:
@@ -335,18 +297,4 @@ def free_pages(images: Images, trunk: int) -> set[int]:
         if not all(1 < leaf <= images.size for leaf in leaves):
             raise PageError("the list of free pages has one that is not there")
         found.update(leaves)
-    return found
-
-
-def last_numbers(row: BlockRow) -> dict[bytes, int]:
-    """The highest number of each producer in a block; raises PageError."""
-    try:
-        runs = parse_runs(row.runs)
-    except (FrameError, StoreError) as error:
-        raise PageError(f"block {row.id}: {error}") from None
-    found: dict[bytes, int] = {}
-    ends = (runs.firsts + runs.rows - 1).tolist()
-    for code, end in zip(runs.codes.tolist(), ends, strict=True):
-        producer = runs.producers[code]
-        found[producer] = max(end, found.get(producer, 0))
     return found

@@ -27,12 +27,18 @@ from pipeline.store.pages import (
 )
 from pipeline.store.rows import (
     BlockRow,
+    CompactedRow,
+    blob_of,
+    blob_row,
     block_data,
     block_row,
+    compacted_row,
     letter_row,
     meta_row,
+    pattern_row,
     producer_row,
 )
+from pipeline.store.schema import PAGE_BYTES
 
 _BLOCK: Final = re.compile(
     rb"(?=[\x0e-\x20]\x00[\x01-\x06\x08\x09]{6}[\x00-\x06\x08\x09][\x01-\x06\x08\x09]{2})",
@@ -46,6 +52,16 @@ _PRODUCER: Final = re.compile(
 )
 """A record of `producers`: 16 bytes, a kind of 4, 5 or 7 letters, eight integers."""
 
+_COMPACTED: Final = re.compile(
+    rb"(?=[\x12-\x30]\x00[\x01-\x06\x08\x09]{9}\x34)", re.DOTALL
+)
+"""A record of `compacted`: the id, nine integers, 20 bytes of checksums."""
+
+_BLOB: Final = re.compile(
+    rb"(?=[\x03-\x06]\x00(?:[\x80-\xff]{1,3})?[\x00-\x7f])", re.DOTALL
+)
+"""A record of `columns` or `filters`: the id, a blob."""
+
 _VARINT_MOST: Final = 9
 _KINDS: Final = frozenset(Kind)
 
@@ -57,6 +73,25 @@ class BlockFound(NamedTuple):
 
     row: BlockRow
     data: bytes | None
+
+
+class CompactedFound(NamedTuple):
+    """A compacted block whose header is right; of its columns nothing is known yet."""
+
+    row: CompactedRow
+
+
+class PatternFound(NamedTuple):
+    """A row of `patterns`."""
+
+    row: tuple[int, bytes, int, int, int]
+
+
+class BlobFound(NamedTuple):
+    """A row of `columns` or `filters`: only its checksum will tell."""
+
+    id: int
+    data: bytes
 
 
 class LetterFound(NamedTuple):
@@ -72,21 +107,38 @@ class MetaFound(NamedTuple):
     value: Value
 
 
-Found = BlockFound | LetterFound | MetaFound
+Found = BlockFound | CompactedFound | PatternFound | LetterFound | MetaFound
 
 
 def readable(images: Images, mark: Mark) -> Iterator[Found]:
     """Each block once, and all else that holds; producers' rows go to `mark`."""
     done: set[int] = set()
+    for cell, kind in _all_cells(images):
+        if kind is Kind.TABLE_LEAF:
+            yield from _of_table(images, cell, done)
+        else:
+            yield from _of_index(images, cell, mark)
+
+
+def blobs(images: Images, sizes: dict[int, int]) -> Iterator[BlobFound]:
+    """Rows of `columns` that have an id and size of `sizes`, and all small ones.
+
+    More than one may have the same id; filters are among the small ones.
+    """
+    for cell, kind in _all_cells(images):
+        if kind is not Kind.TABLE_LEAF:
+            continue
+        with suppress(PageError):
+            size = blob_row(cell)
+            if sizes.get(cell.key) == size or size <= PAGE_BYTES:
+                yield BlobFound(cell.key, blob_of(cell, size, images.payload))
+
+
+def _all_cells(images: Images) -> Iterator[tuple[Cell, Kind]]:
     free = _free(images)
     for number in range(1, images.count + 1):
-        if is_map(number) or number in free:
-            continue
-        for cell, kind in _cells(images, number):
-            if kind is Kind.TABLE_LEAF:
-                yield from _of_table(images, cell, done)
-            else:
-                yield from _of_index(images, cell, mark)
+        if not is_map(number) and number not in free:
+            yield from _cells(images, number)
 
 
 def _free(images: Images) -> set[int]:
@@ -99,13 +151,26 @@ def _of_table(images: Images, cell: Cell, done: set[int]) -> Iterator[Found]:
     try:
         row = block_row(cell, images.payload)
     except PageError:
-        with suppress(PageError):
-            yield LetterFound(letter_row(cell, images.payload))
+        yield from _other_row(images, cell, done)
         return
     if row.id not in done:
         with suppress(PageError):
             yield BlockFound(row, _data(images, cell, row))
             done.add(row.id)
+
+
+def _other_row(images: Images, cell: Cell, done: set[int]) -> Iterator[Found]:
+    with suppress(PageError):
+        row = compacted_row(cell, images.payload)
+        if row.id not in done:
+            done.add(row.id)
+            yield CompactedFound(row)
+        return
+    with suppress(PageError):
+        yield PatternFound(pattern_row(cell, images.payload))
+        return
+    with suppress(PageError):
+        yield LetterFound(letter_row(cell, images.payload))
 
 
 def _data(images: Images, cell: Cell, row: BlockRow) -> bytes | None:
@@ -165,10 +230,11 @@ def _is_tree(images: Images, number: int) -> bool:
 
 def _recognised(data: bytes) -> Iterator[tuple[Cell, Kind]]:
     """What looks like a row, wherever it stands."""
-    for found in _BLOCK.finditer(data):
-        record = found.start()
-        begin = _before(data, _before(data, record))
-        yield from _cell_at(data, begin, record, Kind.TABLE_LEAF)
+    for shape in (_BLOCK, _COMPACTED, _BLOB):
+        for found in shape.finditer(data):
+            record = found.start()
+            begin = _before(data, _before(data, record))
+            yield from _cell_at(data, begin, record, Kind.TABLE_LEAF)
     for found in _PRODUCER.finditer(data):
         record = found.start()
         for size in (1, 2, 3):

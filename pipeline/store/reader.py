@@ -23,6 +23,7 @@ from pipeline.store.block import (
 )
 from pipeline.store.columns import PLACE_BITS
 from pipeline.store.database import Connection, DatabaseError, open_reader
+from pipeline.store.filters import bind
 from pipeline.store.kept import Kept
 from pipeline.store.live import Live
 from pipeline.store.opened import CompactedBlock, Covered
@@ -311,7 +312,7 @@ class Reader:
         return frozenset(
             COMPACTED + key - first
             for key, piece in found
-            if not bloom.may_hold(piece, token_hash)
+            if not bloom.may_hold(bind(key, piece), token_hash)
         )
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from pipeline.errors import StoreError
 from pipeline.store.columns import PLACE_BITS
 from pipeline.store.compacted import Compacted, Template, header_checksum, tombstone
 from pipeline.store.database import Connection
+from pipeline.store.filters import bind
 from pipeline.store.live import Live
 from pipeline.store.runs import entries_by_producer, parse_runs
 from pipeline.store.schema import (
@@ -143,8 +144,9 @@ class Replacing:
         self._connection.executemany(
             "INSERT INTO filters VALUES (?, ?)",
             (
-                (partition << FILTER_BITS | number, data)
-                for partition, data in enumerate(block.filters)
+                (key, bind(key, piece))
+                for partition, piece in enumerate(block.filters)
+                for key in [partition << FILTER_BITS | number]
             ),
         )
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from pipeline.batch.pack import pack
+from pipeline.store import compacted
 from pipeline.store.block import header_checksum, place_checksum
 from pipeline.store.pages import (
     Cell,
@@ -21,6 +22,7 @@ from pipeline.store.pages import (
     record_values,
     value_sizes,
 )
+from pipeline.store.template_table import template_row
 
 Payload = Callable[[Cell, int], bytes]
 """(cell, bytes needed) => the beginning of its payload"""
@@ -31,9 +33,13 @@ _ADDED: Final[tuple[Value, ...]] = (0, b"\x80", 0, None, "", 0)
 """Defaults of columns that steps have added to `producers`; a row that was not written
 since does not have them."""
 
+COMPACTED_COLUMNS: Final = 16
+PATTERN_COLUMNS: Final = 5
 LETTER_COLUMNS: Final = 7
 META_COLUMNS: Final = 2
 _PAYLOAD_MOST: Final = 1 << 30
+_BLOB: Final = 12
+"""Serial type of an empty blob; larger ones are even."""
 
 
 class BlockRow(NamedTuple):
@@ -51,6 +57,27 @@ class BlockRow(NamedTuple):
     data_crc: int
     counts: bytes
     runs: bytes
+
+
+class CompactedRow(NamedTuple):
+    """A row of `compacted`; the columns' order."""
+
+    id: int
+    first: int
+    last: int
+    committed: int
+    tier: int
+    rows: int
+    size: int
+    minimum: int
+    maximum: int
+    header_crc: int
+    checksums: bytes
+    counts: bytes
+    patterns: bytes
+    directory: bytes
+    runs: bytes
+    commits: bytes
 
 
 _CRC: Final = 13
@@ -101,6 +128,52 @@ def block_data(cell: Cell, row: BlockRow, payload: Payload) -> bytes | None:
     if crc32(data) != row.data_crc:
         raise PageError(f"the data of block {row.id} does not match its checksum")
     return data
+
+
+def compacted_row(cell: Cell, payload: Payload) -> CompactedRow:
+    """The checked row of a compacted block; raises PageError."""
+    types, start = record_types(cell.local)
+    if len(types) != COMPACTED_COLUMNS or types[0] != 0 or cell.size > _PAYLOAD_MOST:
+        raise PageError("not a row of compacted")
+    _, *rest = record_values(payload(cell, cell.size), types, start)
+    row = CompactedRow(cell.key, *rest)  # type: ignore[arg-type]
+    try:
+        blobs = (row.counts, row.patterns, row.directory, row.runs, row.commits)
+        checksum = compacted.header_checksum(row[:9], row.checksums)
+        is_whole = (
+            row.header_crc == checksum
+            and row.checksums == compacted.CHECKSUMS.pack(*map(crc32, blobs))
+        )
+    except (struct.error, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise PageError(f"the header of block {cell.key} does not match its checksums")
+    return row
+
+
+def blob_row(cell: Cell) -> int:
+    """Bytes of a row's blob, which is all it has beside its id; raises PageError."""
+    types, _ = record_types(cell.local)
+    if len(types) != 2 or types[0] != 0 or types[1] < _BLOB or types[1] % 2:
+        raise PageError("not a row of columns or filters")
+    return value_sizes(types)[1]
+
+
+def blob_of(cell: Cell, size: int, payload: Payload) -> bytes:
+    """The blob of such a row."""
+    return payload(cell, cell.size)[-size:] if size else b""
+
+
+def pattern_row(cell: Cell, payload: Payload) -> tuple[int, bytes, int, int, int]:
+    """A checked row of `patterns`; raises PageError."""
+    values = _values(cell, PATTERN_COLUMNS, payload)
+    kinds = (bytes, int, int, int)
+    if not all(map(isinstance, values[1:], kinds)):
+        raise PageError("not a row of patterns")
+    row: tuple[int, bytes, int, int, int] = (cell.key, *values[1:])  # type: ignore[assignment]
+    if template_row(*row[:4]) != row:
+        raise PageError(f"pattern {cell.key} does not match its checksum")
+    return row
 
 
 def producer_row(cell: Cell, payload: Payload) -> list[Value]:

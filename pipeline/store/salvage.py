@@ -26,9 +26,8 @@ from pipeline.store.database import (
 )
 from pipeline.store.images import Images
 from pipeline.store.ledger import Ledger
-from pipeline.store.readable import BlockFound, LetterFound, MetaFound, readable
+from pipeline.store.refill import Refill
 from pipeline.store.rows import sealed_row
-from pipeline.store.schema import REMOVED
 
 Say = Callable[[str], None]
 
@@ -166,37 +165,17 @@ def _fill(
     connection: Connection, images: Images, found: Findings, stamp: str
 ) -> Salvaged:
     ledger = Ledger()
-    for row in readable(images, ledger.add_mark):
-        match row:
-            case BlockFound(header, data):
-                connection.execute(
-                    "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*header, data),
-                )
-                ledger.add_block(header)
-            case LetterFound(values):
-                connection.execute(
-                    "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    values,
-                )
-            case MetaFound(key, value):
-                connection.execute(
-                    "INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value)
-                )
+    refill = Refill(connection, images, ledger)
+    refill.run()
     account = ledger.close(rebuild="producers" not in found.sound_tables)
     connection.executemany(
         "INSERT INTO producers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (sealed_row(*row) for row in account.rows),
     )
-    (removed,) = connection.execute(
-        "SELECT coalesce(max(value), 0) FROM meta WHERE key = ?", (REMOVED,)
-    ).fetchone()
-    absent = account.last_block - ledger.blocks
-    salvaged = Salvaged(
-        ledger.blocks, ledger.entries, max(0, absent - removed), account.lost
-    )
-    connection.executemany(
+    lost = refill.close(account.last_block)
+    salvaged = Salvaged(refill.blocks, ledger.entries, lost, account.lost)
+    connection.execute(
         "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-        [(REMOVED, absent), (f"salvaged {stamp}", str(salvaged))],
+        (f"salvaged {stamp}", str(salvaged)),
     )
     return salvaged
