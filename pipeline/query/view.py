@@ -26,6 +26,10 @@ class View:
         self.rows = block.rows
         self._budget = budget
 
+    def check(self) -> None:
+        """Raise when the question is over its limits: asked between pieces of work."""
+        self._budget.check()
+
     def column(self, name: str) -> Column | None:
         """The column, or None where no row has it."""
         self._budget.check()
