@@ -45,6 +45,9 @@ _OF_ENTRIES: Final = frozenset({"count", "rate"})
 """Functions that need no field."""
 
 _NAME: Final = re.compile(r"[^\W\d][\w.\-]*")
+_COLUMN: Final = re.compile(rf"(?:{'|'.join(FUNCTIONS)})\([\w.\-]*\)")
+"""A column that `stats` made, as it is written there."""
+
 _DIGITS: Final = re.compile(r"\d{1,18}(?![\w.])", re.ASCII)
 _WORD: Final = re.compile(r"[^\s(),|]+")
 _AGE: Final = re.compile(r"\d[\da-z]*")
@@ -282,7 +285,7 @@ def _patterns(lexer: Lexer) -> Patterns:
 
 
 def _sort_key(lexer: Lexer) -> SortKey:
-    name = _name(lexer)
+    name = _column(lexer)
     found = _WORD.match(lexer.text, lexer.at)
     order = found.group() if found else ""
     if order not in ("asc", "desc"):
@@ -326,6 +329,16 @@ def _name(lexer: Lexer) -> str:
     return prefix + name
 
 
+def _column(lexer: Lexer) -> str:
+    """A name, or a column of `stats` such as `p95(ms)`."""
+    found = _COLUMN.match(lexer.text, lexer.at)
+    if found is None:
+        return _name(lexer)
+    lexer.at = found.end()
+    lexer.skip_space()
+    return found.group()
+
+
 def _number(lexer: Lexer) -> int:
     start = lexer.at
     found = _DIGITS.match(lexer.text, start)
@@ -347,7 +360,7 @@ _READERS: Final[dict[str, Callable[[Lexer], Pipe]]] = {
     "top": _top,
     "patterns": _patterns,
     "uniq": lambda lexer: Uniq(_name(lexer)),
-    "fields": lambda lexer: Fields(_list(lexer, _name)),
+    "fields": lambda lexer: Fields(_list(lexer, _column)),
     "sort": lambda lexer: Sort(_list(lexer, _sort_key)),
     "limit": lambda lexer: Limit(_number(lexer)),
 }
