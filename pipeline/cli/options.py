@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import Any, Final
 
-EXIT_CODES = (
+PAGE_MOST: Final = 10_000
+"""Entries that one reply can have."""
+
+EXIT_CODES: Final = (
     "Ends with 0 when the question was answered, also by nothing; 1 when it could not"
     " be; 2 when the question is wrong. Put a query into single quotes:"
     " pipeline query 'timeout -level:debug | top path'."

@@ -40,6 +40,7 @@ class Output:
         self._encoding = sys.stdout.encoding or "utf-8"
         self._sink: BinaryIO = sys.stdout.buffer
         self._pager: subprocess.Popen[bytes] | None = None
+        self._remarks: list[str] = []
         self.was_paged = False
         """Whether a pager was started."""
         self._held: list[bytes] | None = [] if paged and self.is_terminal else None
@@ -73,6 +74,14 @@ class Output:
         if len(self._held) >= self._rows:
             self._page()
 
+    def write(self, data: bytes) -> None:
+        """Any bytes, past the pager."""
+        sys.stdout.buffer.write(data)
+
+    def remark(self, text: str) -> None:
+        """For a person only: standard error, once the answer stands there."""
+        self._remarks.append(text)
+
     def flush(self) -> None:
         """Have what was written so far be seen; what waits for a pager stays."""
         if self._held is None:
@@ -90,6 +99,9 @@ class Output:
                 raise
         finally:
             self._end_pager()
+        if self.is_terminal and sys.stderr.isatty():
+            for text in self._remarks:
+                print(text, file=sys.stderr, flush=True)
 
     def _page(self) -> None:
         """Give what waits, and all that follows, to the pager, if there is one."""

@@ -73,8 +73,8 @@ def show_pages(
             shown.show(reply["logs"])
         more = msgspec.json.decode(reply["truncated"], type=bool)
     asking.warn_of_damage(reply)
-    if more and asking.out.is_terminal:
-        session.note(f"the first {arguments.limit:,} are shown; --limit 0 shows all")
+    if more:
+        asking.out.remark(f"{arguments.limit:,} are shown; --limit 0 shows all")
 
 
 def show_count(asking: Session, reply: dict[str, Raw]) -> None:

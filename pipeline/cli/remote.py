@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,13 +56,14 @@ class Remote:
         self._path = parts.path
         is_plain = parts.scheme == "http"
         make = http.client.HTTPConnection if is_plain else http.client.HTTPSConnection
-        self._connection: http.client.HTTPConnection
         try:
-            self._connection = make(
-                parts.hostname, parts.port, timeout=timeout or TIMEOUT_SECONDS
-            )
+            host, port = parts.hostname, parts.port
         except ValueError as error:
             raise ConfigError("--url", str(error), "a port") from None
+        self._connect: Callable[[], http.client.HTTPConnection] = partial(
+            make, host, port, timeout=timeout or TIMEOUT_SECONDS
+        )
+        self._connection = self._connect()
 
     def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         """The result as JSON."""
@@ -77,23 +79,33 @@ class Remote:
 
     def _ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         call = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
-        response = self.request("POST", "/rpc", json.dumps(call).encode(), _JSON)
+        response = self._post(json.dumps(call).encode())
         body = self._read(response)
         if response.status != HTTPStatus.OK:
             raise PipelineError(f"{self.url} says {response.status} {response.reason}")
         return _result(body, self.url)
 
-    def request(
-        self,
-        verb: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+    def stream(
+        self, path: str, query: str = "", body: bytes | None = None
     ) -> http.client.HTTPResponse:
-        """The response to one request; its body is still to be read."""
+        """A response that is read while it is made, on a connection of its own."""
+        verb, headers = ("GET", {}) if body is None else ("POST", _JSON)
+        path = f"{self._path}{path}?{query}" if query else self._path + path
+        connection = self._connect()
+        try:
+            connection.request(verb, path, body, headers)
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from None
+        if response.status != HTTPStatus.OK:
+            raise refusal(self._read(response), self.url)
+        return response
+
+    def _post(self, body: bytes) -> http.client.HTTPResponse:
+        """The response; its body is still to be read."""
         for attempt in (1, 2):
             try:
-                self._connection.request(verb, self._path + path, body, headers or {})
+                self._connection.request("POST", self._path + "/rpc", body, _JSON)
                 return self._connection.getresponse()
             except (http.client.RemoteDisconnected, BrokenPipeError) as error:
                 # kept too long without a question: a new connection may still work

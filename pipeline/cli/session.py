@@ -50,12 +50,19 @@ class Session:
 
     def value(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The result as Python has it."""
+        return self.values(self.ask(method, params))
+
+    def values(self, reply: Mapping[str, Raw]) -> dict[str, Any]:
+        """A reply as Python has it."""
         import msgspec
 
-        return {
-            name: msgspec.json.decode(raw)
-            for name, raw in self.ask(method, params).items()
-        }
+        return {name: msgspec.json.decode(raw) for name, raw in reply.items()}
+
+    def json_map(self, reply: Mapping[str, Raw]) -> None:
+        """A reply as the JSON that it was, on one line."""
+        import msgspec
+
+        self.json(msgspec.json.encode(reply))
 
     def json(self, raw: bytes) -> None:
         """A line of JSON."""
@@ -72,9 +79,11 @@ class Session:
             self.warn(f"{number} damaged blocks are left out with their entries")
 
 
-def run(arguments: Namespace, act: Callable[[Session], None]) -> int:
+def run(
+    arguments: Namespace, act: Callable[[Session], None], *, must_exist: bool = True
+) -> int:
     """Have `act` ask and show; the exit code."""
-    asker = asker_of(arguments)
+    asker = asker_of(arguments, must_exist=must_exist)
     try:
         paged = not getattr(arguments, "no_pager", True)
         with Output(arguments.colour, paged=paged) as out:
