@@ -168,8 +168,8 @@ class Writer:
     def vacuum(self, pages: int) -> int:
         """Give at most so many free pages back to the disk; how many are left."""
         try:
-            # each step of the statement frees one page
-            self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+            # one step a page: without columns, `execute` takes but the first
+            self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")
             ((left,),) = self._connection.execute("PRAGMA freelist_count")
         except DatabaseError as error:
             raise StoreError(f"{self.path}: vacuum failed: {error}") from None
