@@ -20,6 +20,9 @@ _RUN: Final = re.compile(r"\S*")
 _TO_BORDER: Final = re.compile(r"[^\s()]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r'\\(["\\])')
+_REASON: Final = 120
+"""Characters of what RE2 says: it repeats the pattern, however long that is."""
+
 _PATTERN: Final = re.compile(r"/((?:[^/\\]|\\.)*)/", re.DOTALL)
 
 
@@ -160,9 +163,9 @@ def check_pattern(pattern: str, position: int) -> None:
     try:
         re2.compile(pattern, options)
     except re2.error as error:
-        reason = error.args[0] if error.args else error
+        reason = error.args[0]
         if isinstance(reason, bytes):
             reason = reason.decode(errors="replace")
         raise QueryError(
-            f"no pattern: {reason}", position, "patterns are RE2's"
+            f"no pattern: {reason[:_REASON]}", position, "patterns are RE2's"
         ) from None

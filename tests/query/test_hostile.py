@@ -19,6 +19,7 @@ from pipeline.query.cursor import Cursor, decode_cursor, encode_cursor
 from pipeline.query.methods.table import METHODS
 from pipeline.query.requests import FieldError
 from pipeline.query.worker import Call, answer
+from tests.query import trees
 from tests.query.stores import Asker, append
 from tests.wire.messages import entry
 
@@ -69,6 +70,33 @@ def test_any_params_get_an_answer_or_a_named_error(
     else:
         assert found["error"].code != INTERNAL_ERROR, found
         assert found["error"].message
+
+
+TEXTS = (
+    trees.queries.map(str)
+    | st.lists(trees.texts | st.sampled_from(trees.PIPED), max_size=4).map(" ".join)
+    | st.text(st.sampled_from('aB7:"()-/*|[]<=! \\\n.'), max_size=20)
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(sorted(METHODS)), TEXTS)
+def test_any_text_gets_an_answer_or_an_error_with_a_position(
+    asker: Asker, method: str, text: str
+) -> None:
+    """Whatever is asked for in the query language, and of which method."""
+    name = "query" if method == "search" else "q"
+    found = answer(asker.engine, Call(1, method, {name: text}), lambda _: False)
+
+    if "result" in found:
+        assert isinstance(json.loads(found["result"]), dict)
+        return
+    data = found["error"].data
+    assert found["error"].code != INTERNAL_ERROR, found
+    assert data["field"]
+    if data["position"] is not None:
+        assert data["position"] <= len(text)
+        assert data["caret"].endswith("^")
 
 
 @settings(max_examples=300, deadline=None)
