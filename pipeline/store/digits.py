@@ -33,7 +33,7 @@ class Words:
     """
 
     def __init__(self, data: bytes) -> None:
-        whole = bytes(_EIGHT) + data + bytes(_EIGHT)
+        whole = b"".join([bytes(_EIGHT), data, bytes(_EIGHT)])
         view: Any = np.ndarray((len(data) + _EIGHT + 1,), "<u8", whole, strides=(1,))
         self._before: Unsigned = view
         self._after: Unsigned = view[_EIGHT:]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from pipeline.batch.read import Ints
 from pipeline.store.digits import DIGITS_MAX, Unsigned, Words
+from pipeline.store.segments import places_of
 
 Mask = npt.NDArray[np.bool_]
 
@@ -112,14 +113,6 @@ def _affixes(words: Words, values: Variables, firsts: Ints) -> tuple[Ints, Ints,
     suffix, tail = _without_digits(last[owners], size)
     prefixes[chosen], suffixes[chosen], inside[chosen] = prefix, suffix, head + tail
     return prefixes, suffixes, inside
-
-
-def places_of(firsts: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """The values of some slots, and where each slot begins among them."""
-    owners = np.cumsum(counts) - counts
-    places = np.repeat(firsts - owners, counts)
-    places += np.arange(len(places))
-    return places, owners
 
 
 def _common(words: Unsigned, firsts: Ints, counts: Ints) -> Unsigned:

@@ -26,8 +26,8 @@ from pipeline.batch.read import (
     slices,
 )
 from pipeline.compression import Bytes
-from pipeline.store.forms import places_of
-from pipeline.store.slots import Slots, copy_segments
+from pipeline.store.segments import U8, copy_segments, places_of
+from pipeline.store.slots import Slots
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
 _ROWS: Final = 8192
@@ -38,8 +38,6 @@ _LENGTH: Final = 4
 
 COUNT: Final = struct.Struct("<I")
 """Templates, before their TEXT data."""
-
-U8 = npt.NDArray[np.uint8]
 
 
 class Source(Protocol):
@@ -267,6 +265,11 @@ def _with_affixes(templates: _Templates, slots: Slots) -> tuple[Ints, Ints]:
     starts[before + 1, 0] = at + slots.prefixes
     sizes[before + 1, 0] = slots.suffixes
     return starts.reshape(-1), sizes.reshape(-1)
+
+
+def read_templates(data: Bytes) -> list[bytes]:
+    """The templates of the column `templates`; raises FrameError."""
+    return slices(_parse_templates(data).texts, 1)
 
 
 def _parse_templates(data: Bytes | None) -> _Templates:

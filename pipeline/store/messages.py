@@ -24,6 +24,7 @@ from pipeline.store.digits import Words
 from pipeline.store.forms import Variables
 from pipeline.store.message_column import COUNT, MessageColumn, ranks_of, slots_of
 from pipeline.store.patterns import BlockPatterns
+from pipeline.store.segments import places_of
 from pipeline.store.slots import pack_slots
 from pipeline.store.templates import Found, Ids, find_templates, ids_of
 from pipeline.store.tokens import hash_spans, hash_tokens
@@ -96,8 +97,7 @@ def encode_messages(
     if templates:
         data = _pack_templates(templates)
         columns.append(Stored(TEMPLATES_NAME, TEMPLATES, len(templates), data))
-    folded = Words(texts.data.lower())
-    hashes = hash_spans(folded, values.starts, values.sizes, values.digits)
+    hashes = hash_spans(texts.data, found.starts, found.sizes, found.digits)
     tokens = np.concatenate([hashes, hash_tokens(others.data)])
     return Messages(columns, patterns, templates, tokens)
 
@@ -140,16 +140,18 @@ def _by_slot(
 ) -> Variables:
     """The variables of all templates' rows, by template, slot and row."""
     slots = slots_of(templates)
-    counts = np.diff(found.firsts)
-    owners = np.repeat(np.arange(len(codes)), counts)
-    places = np.arange(len(owners)) - found.firsts[owners]
-    of_rows = np.flatnonzero(codes[owners] > 0)
-    owners, places = owners[of_rows], places[of_rows]
-    code = codes[owners] - 1
-    starts = np.cumsum(slots * rows) - slots * rows
-    target = starts[code] + places * rows[code] + ranks_of(codes)[owners]
+    kept = np.flatnonzero(codes)
+    code = codes[kept] - 1
+    counts = slots[code]
+    which, begins = places_of(found.firsts[kept], counts)
+    # the s-th variable of a row goes s times its template's rows behind the first
+    first = (np.cumsum(slots * rows) - slots * rows)[code] + ranks_of(codes)[kept]
+    steps = np.repeat(rows[code], counts)
+    target = np.arange(len(which)) - np.repeat(begins, counts)
+    target *= steps
+    target += np.repeat(first, counts)
     chosen = np.empty(len(target), np.int64)
-    chosen[target] = of_rows
+    chosen[target] = which
     return Variables(
         found.starts[chosen],
         found.sizes[chosen],

@@ -36,9 +36,9 @@ from pipeline.store.forms import (
     TEXT,
     Shapes,
     Variables,
-    places_of,
     shapes_of,
 )
+from pipeline.store.segments import U8, copy_segments, gather, places_of
 
 _HEAD: Final = struct.Struct(
     "<"
@@ -54,7 +54,6 @@ _WIDTH_OF: Final = np.array([0, *_WIDTHS])
 _NEWLINE: Final = 0x0A
 _ZERO: Final = ord("0")
 
-U8 = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -127,19 +126,6 @@ def _hex(data: bytes, starts: Ints, sizes: Ints) -> bytes:
     digits = np.frombuffer(data, np.uint8)[places]
     digits[begins[odd > 0]] = _ZERO
     return bytes.fromhex(digits.tobytes().decode())
-
-
-def gather(data: bytes, starts: Ints, sizes: Ints) -> bytes:
-    """Values from anywhere in the data, each with a newline behind it."""
-    places, begins = places_of(starts, sizes + 1)
-    found = np.frombuffer(data, np.uint8)[places]
-    found[begins + sizes] = _NEWLINE
-    return bytes(found)
-
-
-def copy_segments(source: U8, starts: Ints, sizes: Ints) -> bytes:
-    """Bytes from anywhere in the source, one after another."""
-    return bytes(source[places_of(starts, sizes)[0]])
 
 
 class Values(NamedTuple):

@@ -19,9 +19,10 @@ compares bytes and so can't take one for another.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -29,6 +30,7 @@ import numpy.typing as npt
 
 from pipeline.batch.column import Column
 from pipeline.batch.read import Ints, Texts
+from pipeline.store.segments import copy_segments
 
 Ids = npt.NDArray[np.uint64]
 
@@ -85,11 +87,11 @@ class _Piece(NamedTuple):
 
 def find_templates(data: bytes, lengths: Ints) -> Found:
     """The templates of values that stand one after another, each before a newline."""
-    table: dict[bytes, int] = {}
+    table: defaultdict[bytes, int] = defaultdict(count().__next__)
     codes: list[int] = []
     parts = []
     for piece in _pieces(data, lengths):
-        codes += [table.setdefault(text, len(table)) for text in piece.templates]
+        codes += map(table.__getitem__, piece.templates)
         parts.append(piece)
     starts = _joined([part.starts for part in parts])
     ends = _joined([part.ends for part in parts])
@@ -151,16 +153,18 @@ def _piece(data: bytes, newlines: Ints, offset: int) -> _Piece:
 
 
 def _templates(data: bytes, starts: Ints, ends: Ints, newlines: Ints) -> list[bytes]:
-    """Each row's template: of a variable only the first byte stays, as 0xFF."""
+    """Each row's template: of a variable only the first byte stays, as 0xFF.
+
+    0.22 us an entry with 5.5 variables; a mask over all bytes takes 0.41, a second
+    translation that deletes bytes 0.27, slices of Python 0.70.
+    """
     marked = np.frombuffer(bytearray(data), np.uint8)
     marked[starts] = VARIABLE[0]
     marked[newlines] = _BORDER
-    steps = np.zeros(len(data), np.int8)
-    long = ends - starts > 1
-    steps[starts[long] + 1] = 1
-    steps[ends[long]] = -1
-    gone = np.cumsum(steps, dtype=np.int8).view(np.bool_)
-    return marked[~gone].tobytes().split(bytes([_BORDER]))[:-1]
+    begins = np.concatenate([[0], ends])
+    stops = np.concatenate([starts + 1, [len(data)]])
+    kept = copy_segments(marked, begins, stops - begins)
+    return kept.split(bytes([_BORDER]))[:-1]
 
 
 def pattern_id(template: bytes) -> int:

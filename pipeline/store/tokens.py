@@ -33,6 +33,7 @@ DIGITS: Final = 4
 
 _PIECE: Final = 1 << 17
 _SPANS: Final = 1 << 14
+_TABLE: Final = 1 << 15
 _BYTES: Final = 64
 _TRACE: Final = 32
 """Digits of a trace id of 16 bytes."""
@@ -65,7 +66,7 @@ def hash_tokens(data: bytes) -> Ids:
 
     Texts in the data must have something between them that belongs to no token.
     """
-    return _joined([_hash_piece(piece) for piece in _pieces(data.lower())])
+    return _joined([_hash_piece(piece) for piece in _pieces(data)])
 
 
 def _joined(parts: Sequence[Ids]) -> Ids:
@@ -86,20 +87,21 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 def _hash_piece(data: bytes) -> Ids:
     found = find_tokens(data)
     starts, sizes = found.starts, found.ends - found.starts
-    return hash_spans(Words(data), starts, sizes, found.digits)
+    return hash_spans(data, starts, sizes, found.digits)
 
 
-def hash_spans(words: Words, starts: Ints, sizes: Ints, digits: Ints) -> Ids:
-    """Of the tokens at these places of folded data, without those left out.
-
-    Looked at some thousand at a time, so that arrays stay in the cache.
-    """
+def hash_spans(data: bytes, starts: Ints, sizes: Ints, digits: Ints) -> Ids:
+    """Of the tokens at these ascending places of the data, without those left out."""
     kept = np.flatnonzero((digits != sizes) | (sizes > DIGITS))
     parts = [kept[at : at + _SPANS] for at in range(0, len(kept), _SPANS)]
-    return _joined([_hash_spans(words, starts[part], sizes[part]) for part in parts])
+    return _joined([_hash_spans(data, starts[part], sizes[part]) for part in parts])
 
 
-def _hash_spans(words: Words, starts: Ints, sizes: Ints) -> Ids:
+def _hash_spans(data: bytes, starts: Ints, sizes: Ints) -> Ids:
+    # few enough that their bytes and arrays stay in the cache
+    first, last = int(starts[0]), int(starts[-1] + sizes[-1])
+    words = Words(data[first:last].lower())
+    starts = starts - first
     hashes = sizes.astype(np.uint64) * np.uint64(_SEED)
     ends = np.minimum(sizes, _BYTES)
     wide = np.zeros(len(starts), np.uint64)
@@ -117,8 +119,19 @@ def _hash_spans(words: Words, starts: Ints, sizes: Ints) -> Ids:
     hashes *= np.uint64(_LAST)
     hashes ^= hashes >> np.uint64(31)
     hashes[hashes == 0] = 1
-    ascii_only: Ids = hashes[wide & np.uint64(_WIDE) == 0]
-    return ascii_only
+    return _without_repeats(hashes[wide & np.uint64(_WIDE) == 0])
+
+
+def _without_repeats(hashes: Ids) -> Ids:
+    """Most of the repeated ones are dropped: each hash that has won its place in a
+    table.  Sorting is left with half of them."""
+    places = (hashes & np.uint64(_TABLE - 1)).astype(np.int64)
+    winners = np.empty(_TABLE, np.int64)
+    order = np.arange(len(hashes))
+    winners[places] = order
+    winner = winners[places]
+    kept: Ids = hashes[(winner == order) | (hashes[winner] != hashes)]
+    return kept
 
 
 def column_tokens(column: Column) -> Ids:
@@ -130,7 +143,7 @@ def column_tokens(column: Column) -> Ids:
         digits = column.raw.tobytes().hex().encode()
         starts = np.arange(0, len(digits), _TRACE)
         sizes = np.full(len(starts), _TRACE)
-        return hash_spans(Words(digits), starts, sizes, np.zeros_like(sizes))
+        return hash_spans(digits, starts, sizes, np.zeros_like(sizes))
     if column.kind is Kind.DICT:
         _, kind, texts = column.dictionary_parts
         leaves = texts.data if kind == Kind.TEXT else _leaves(column.dictionary)
