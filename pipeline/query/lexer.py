@@ -20,9 +20,6 @@ _RUN: Final = re.compile(r"\S*")
 _TO_BORDER: Final = re.compile(r"[^\s()]*")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPED: Final = re.compile(r'\\(["\\])')
-_REASON: Final = 120
-"""Characters of what RE2 says: it repeats the pattern, however long that is."""
-
 _PATTERN: Final = re.compile(r"/((?:[^/\\]|\\.)*)/", re.DOTALL)
 
 
@@ -149,23 +146,15 @@ class Lexer:
             )
         self.at = found.end()
         pattern = Regex(inside)
-        check_pattern(pattern.pattern, start)
+        _check_pattern(pattern.pattern, start)
         return pattern
 
 
-def check_pattern(pattern: str, position: int) -> None:
-    """Raise QueryError with what RE2 says if the pattern is none."""
-    # loaded for the few texts that have a pattern
-    import re2
+def _check_pattern(pattern: str, position: int) -> None:
+    # RE2 is loaded for the few texts that have a pattern
+    from pipeline.query.expressions import compile_pattern
 
-    options = re2.Options()
-    options.log_errors = False
     try:
-        re2.compile(pattern, options)
-    except re2.error as error:
-        reason = error.args[0]
-        if isinstance(reason, bytes):
-            reason = reason.decode(errors="replace")
-        raise QueryError(
-            f"no pattern: {reason[:_REASON]}", position, "patterns are RE2's"
-        ) from None
+        compile_pattern(pattern)
+    except QueryError as error:
+        raise QueryError(error.problem, position, error.hint) from None

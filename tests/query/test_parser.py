@@ -158,6 +158,8 @@ REFUSED = [
     ('"a"*b', 4, "end here"),
     ("/a(/", 0, "missing \\)"),
     ("x:/(?=a)/", 2, "no pattern"),
+    ("/((a{1000}){1000})/", 0, "no pattern"),
+    (r"/\pL{40}/", 0, "too long"),
     ("/var/ x", 0, "a path or a pattern"),
     ("a && b", 2, "no operator"),
     ("a || b", 2, "no operator"),
