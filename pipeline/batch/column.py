@@ -27,6 +27,9 @@ from pipeline.compression import Bytes, decompress
 
 KINDS: Final = {int(kind): kind for kind in Kind}
 
+_OBJECT_BYTES: Final = 120
+"""Of a Python value: a text, or an array of a shape."""
+
 
 class Field(NamedTuple):
     """One row of the directory."""
@@ -189,6 +192,16 @@ class Column:
         data = self.texts.data
         read = decode_text if self.kind is Kind.TEXT else unpack
         return [read(data[start:end]) for start, end in places]
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that its decoded values take, about."""
+        total = 0 if self._data is None else len(self._data)
+        for numbers in (self._numbers, self._ends, self._starts):
+            total += 0 if numbers is None else numbers.nbytes
+        for texts in (self._texts, self._parts and self._parts[2]):
+            total += 0 if texts is None else texts.lengths.nbytes + len(texts.data)
+        return total + (_OBJECT_BYTES * len(self._dictionary or ()))
 
     def forget(self) -> None:
         """Drop what can be decoded again: a small batch's columns take many times what

@@ -7,8 +7,10 @@ is up or its asker has gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from pipeline.errors import QueryError
 from pipeline.timestamp import format_timestamp
@@ -40,6 +42,10 @@ class Budget:
     oldest: int | None = None
     newest: int | None = None
     """Times of the entries in the blocks that were opened, ns."""
+    opened: set[int] = field(default_factory=set)
+    """The blocks that count."""
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """What each step took."""
     _fetched_before: int = 0
 
     def __post_init__(self) -> None:
@@ -74,6 +80,15 @@ class Budget:
             self.oldest = min(oldest, oldest if self.oldest is None else self.oldest)
         if newest is not None:
             self.newest = max(newest, newest if self.newest is None else self.newest)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Count the time of what is done inside."""
+        started = self.clock()
+        try:
+            yield
+        finally:
+            self.seconds[name] += self.clock() - started
 
     def progress(self) -> dict[str, int | str | None]:
         """How far the question came."""

@@ -1,30 +1,30 @@
-"""Conditions as filters, one class each, that answer two questions about a block.
+"""Conditions as filters, one class each, that answer three questions about a block.
 
-`may_match` asks the header alone: False means that the block need not be opened.
-`rows` asks the opened block: which of the rows `among` match; it looks no further than
-these, so each condition makes those after it cheaper. Filters that depend on nothing
-but source and level are `exact`: `cells` of the counts then tell how many match,
-without opening anything.
+`may_match` asks the counts of the header: False means that the block need not be
+opened. `span` asks what else is known of a closed block: how many rows match at least
+and at most. `rows` asks the opened block: which of the rows `among` match; it looks no
+further than these, so each condition makes those after it cheaper. Filters that depend
+on nothing but source and level are `exact`: `cells` of the counts then tell how many
+match, without opening anything.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.batch.column import Column
-from pipeline.batch.layout import LEVEL, MESSAGE, SOURCE, TAGS, TRACE_ID, Kind
-from pipeline.query.text import Mask, Needle, equal_values, leaf_texts
-from pipeline.query.values import Wanted, holds_bytes, match_text
+from pipeline.batch.layout import LEVEL, SOURCE
+from pipeline.query.evidence import Evidence, Span, anything
+from pipeline.query.numbers import Range
+from pipeline.query.text import Mask
 from pipeline.query.view import View
 from pipeline.store.block import Counts
 from pipeline.store.reader import Header
 
 _LEVELS = 256
-_HEX_DIGITS = 32
 
 
 class Filter(ABC):
@@ -35,6 +35,8 @@ class Filter(ABC):
     """Whether `cells` tells all."""
     prunes: bool = False
     """Whether the counts can rule a block out."""
+    field: str = ""
+    """What the counts are asked for."""
 
     def cells(self, counts: Counts) -> Mask:
         """Which cells of the counts hold rows that may match (`exact`: that do)."""
@@ -43,6 +45,14 @@ class Filter(ABC):
     def may_match(self, header: Header, counts: Counts) -> bool:  # noqa: ARG002
         """Whether a row of the block may match, as far as its header tells."""
         return bool(self.cells(counts).any())
+
+    def blame(self, counts: Counts) -> str:  # noqa: ARG002
+        """The field whose counts rule a block out."""
+        return self.field
+
+    def span(self, header: Header, evidence: Evidence) -> Span:  # noqa: ARG002
+        """How many of all rows of the block match, as far as patterns and filter tell."""
+        return anything(header)
 
     @abstractmethod
     def rows(self, view: View, among: Mask) -> Mask:
@@ -55,6 +65,10 @@ class Everything(Filter):
     cost = 0
     exact = True
 
+    def span(self, header: Header, evidence: Evidence) -> Span:  # noqa: ARG002
+        """All."""
+        return Span(header.rows, header.rows)
+
     def rows(self, view: View, among: Mask) -> Mask:  # noqa: ARG002
         """All of them."""
         return among
@@ -66,6 +80,7 @@ class Levels(Filter):
     cost = 1
     exact = True
     prunes = True
+    field = "level"
 
     def __init__(self, levels: Sequence[int]) -> None:
         self._table: Mask = np.zeros(_LEVELS, np.bool_)
@@ -77,19 +92,24 @@ class Levels(Filter):
 
     def rows(self, view: View, among: Mask) -> Mask:
         """Those of the levels."""
-        wanted: Mask = self._table[view.batch.columns[LEVEL].numbers]
+        column = view.column(LEVEL)
+        assert column is not None
+        wanted: Mask = self._table[column.numbers]
         return wanted & among
 
 
 class Sources(Filter):
-    """The source is one of these names."""
+    """The source is one of these names, or one that a test allows."""
 
     cost = 2
     exact = True
     prunes = True
+    field = "source"
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = frozenset(names)
+    def __init__(
+        self, names: Sequence[str], test: Callable[[str], bool] | None = None
+    ) -> None:
+        self._test = test or frozenset(names).__contains__
 
     def cells(self, counts: Counts) -> Mask:
         """Those of the sources."""
@@ -97,140 +117,39 @@ class Sources(Filter):
 
     def rows(self, view: View, among: Mask) -> Mask:
         """Those of the sources."""
-        column = view.batch.columns[SOURCE]
+        column = view.column(SOURCE)
+        assert column is not None
         wanted: Mask = self._table(column.dictionary)[column.codes]
         return wanted & among
 
     def _table(self, names: list[Any]) -> Mask:
-        return np.array([name in self._names for name in names], np.bool_)
+        return np.array(list(map(self._test, names)), np.bool_)
 
 
-class Tag(Filter):
-    """One of the tags is this one."""
+class Times(Filter):
+    """The timestamp is within bounds, in ns."""
 
     cost = 3
 
-    def __init__(self, tag: str) -> None:
-        self._tag = tag
+    def __init__(self, bounds: Range) -> None:
+        self._bounds = bounds
+
+    def span(self, header: Header, evidence: Evidence) -> Span:  # noqa: ARG002
+        """None or all, where the block's first and last time tell."""
+        inside = [self._bounds.holds(ns) for ns in (header.minimum, header.maximum)]
+        if all(inside):
+            return Span(header.rows, header.rows)
+        low, high = self._bounds.low, self._bounds.high
+        later = high is not None and header.minimum > high
+        earlier = low is not None and header.maximum < low
+        same = header.minimum == header.maximum
+        return Span(0, 0 if later or earlier or same else header.rows, "time")
 
     def rows(self, view: View, among: Mask) -> Mask:
-        """Those that have the tag."""
-        column = view.column(TAGS)
-        if column is None:
-            return np.zeros(view.rows, np.bool_)
-        table = np.array([self._tag in tags for tags in column.dictionary], np.bool_)
-        return view.spread(TAGS, table[column.codes]) & among
-
-
-class TraceId(Filter):
-    """The trace id is this one."""
-
-    cost = 10
-
-    def __init__(self, trace_id: str) -> None:
-        self._text = trace_id.encode()
-        self._raw = _maybe_raw(trace_id)
-
-    def rows(self, view: View, among: Mask) -> Mask:
-        """Those of the trace."""
-        column = view.column(TRACE_ID)
-        if column is None:
-            return np.zeros(view.rows, np.bool_)
-        if column.kind == Kind.TEXT:
-            lengths = column.texts.lengths
-            values = equal_values(column.text, column.ends, lengths, self._text)
-        else:
-            values = equal_raw(column.raw, self._raw)
-        return view.spread(TRACE_ID, values) & among
-
-
-class Metadata(Filter):
-    """The metadata of a key, or of a path into maps, is or has this value."""
-
-    cost = 20
-
-    def __init__(self, key: str, wanted: Wanted) -> None:
-        self._key = key
-        self._wanted = wanted
-
-    def rows(self, view: View, among: Mask) -> Mask:
-        """Those with such a value."""
-        mask: Mask = np.zeros(view.rows, np.bool_)
-        for name, rest in view.metadata_columns(self._key):
-            column = view.column(name)
-            assert column is not None
-            values = view.gather(name, among & ~mask)
-            if values.any():
-                found = self._wanted.in_column(column, values, rest)
-                mask |= view.spread(name, found)
-        return mask
-
-
-class Message(Filter):
-    """The message has this word or phrase, or is empty."""
-
-    cost = 30
-
-    def __init__(self, text: str) -> None:
-        self._needle = Needle(text) if text else None
-
-    def rows(self, view: View, among: Mask) -> Mask:
-        """Those with such a message."""
-        column = view.column(MESSAGE)
+        """Those within."""
+        column = view.column("timestamp")
         assert column is not None
-        if self._needle is not None and not self._needle.may_be_in(column.data):
-            return np.zeros(view.rows, np.bool_)
-        return match_text(column, self._needle, among)
-
-
-class Anywhere(Filter):
-    """Some text of the entry has this word or phrase."""
-
-    cost = 40
-
-    def __init__(self, text: str) -> None:
-        self._needle = Needle(text)
-        self._raw = _maybe_raw(text.lower()) if text.isascii() else None
-
-    def rows(self, view: View, among: Mask) -> Mask:
-        """Those with it in message, tags, trace id or a text of the metadata."""
-        mask: Mask = np.zeros(view.rows, np.bool_)
-        # with all rows wanted, a column without a hit needs no look at who has it
-        everywhere = bool(among.all())
-        for name in view.text_columns(among):
-            column = view.column(name)
-            assert column is not None
-            if not self._may_be_in(column):
-                continue
-            if everywhere:
-                found = self._values(name, column, np.ones(column.count, np.bool_))
-            else:
-                found = self._values(name, column, view.gather(name, among & ~mask))
-            if found.any():
-                mask |= view.spread(name, found)
-        return mask
-
-    def _may_be_in(self, column: Column) -> bool:
-        if column.kind == Kind.BYTES16:
-            return self._raw is not None
-        return self._needle.may_be_in(column.data)
-
-    def _values(self, name: str, column: Column, among: Mask) -> Mask:
-        if column.kind == Kind.BYTES16:
-            return equal_raw(column.raw, self._raw) & among
-        if name == TAGS:
-            table = np.array(list(map(self._in_texts, column.dictionary)), np.bool_)
-            return np.asarray(table[column.codes]) & among
-        if column.kind != Kind.PACKED:
-            return match_text(column, self._needle, among)
-        chosen = np.flatnonzero(among & holds_bytes(column, self._needle.folded))
-        mask: Mask = np.zeros(column.count, np.bool_)
-        mask[chosen] = list(map(self._in_texts, column.values(chosen)))
-        return mask
-
-    def _in_texts(self, value: Any) -> bool:
-        texts = leaf_texts(value)
-        return any(self._needle.found_in(text.encode()) for text in texts)
+        return self._bounds.numbers(column) & among
 
 
 class Every(Filter):
@@ -249,10 +168,27 @@ class Every(Filter):
             mask &= part.cells(counts)
         return mask
 
+    def blame(self, counts: Counts) -> str:
+        """The first that rules it out alone, else what all of them together mean."""
+        alone = (p.blame(counts) for p in self._filters if not p.cells(counts).any())
+        return next(alone, "level and source")
+
     def may_match(self, header: Header, counts: Counts) -> bool:
         """Whether none rules the block out, nor all of them together."""
         together = super().may_match(header, counts)
         return together and all(p.may_match(header, counts) for p in self._filters)
+
+    def span(self, header: Header, evidence: Evidence) -> Span:
+        """No more than the rarest has; no fewer than must be common to all."""
+        missing, best = 0, Span(header.rows, header.rows)
+        for part in self._filters:
+            found = part.span(header, evidence)
+            missing += header.rows - found.low
+            if found.high < best.high:
+                best = found
+            if not found.high:
+                return found
+        return best._replace(low=max(0, header.rows - missing))
 
     def rows(self, view: View, among: Mask) -> Mask:
         """Those that pass all, the cheap ones first."""
@@ -271,6 +207,7 @@ class Either(Filter):
         self.cost = max(map(_cost, filters))
         self.exact = all(part.exact for part in filters)
         self.prunes = all(part.prunes for part in filters)
+        self.field = self._filters[0].field
 
     def cells(self, counts: Counts) -> Mask:
         """Those that at least one allows."""
@@ -282,6 +219,17 @@ class Either(Filter):
     def may_match(self, header: Header, counts: Counts) -> bool:
         """Whether at least one allows the block."""
         return any(part.may_match(header, counts) for part in self._filters)
+
+    def span(self, header: Header, evidence: Evidence) -> Span:
+        """At least what the most frequent has, at most all together."""
+        low, high, by = 0, 0, ""
+        for part in self._filters:
+            found = part.span(header, evidence)
+            low, high = max(low, found.low), high + found.high
+            by = found.by or by
+            if low == header.rows:
+                break
+        return Span(low, min(high, header.rows), by)
 
     def rows(self, view: View, among: Mask) -> Mask:
         """Those that pass one; each is asked only for rows that none has passed."""
@@ -301,35 +249,21 @@ class Without(Filter):
         self._inside = inside
         self.cost = inside.cost
         self.exact = self.prunes = inside.exact
+        self.field = inside.field
 
     def cells(self, counts: Counts) -> Mask:
         """All, unless the filter decides by source and level alone."""
         every = super().cells(counts)
         return ~self._inside.cells(counts) if self.exact else every
 
+    def span(self, header: Header, evidence: Evidence) -> Span:
+        """All but what it matches."""
+        low, high, by = self._inside.span(header, evidence)
+        return Span(header.rows - high, header.rows - low, by)
+
     def rows(self, view: View, among: Mask) -> Mask:
         """Those that don't pass it."""
         return among & ~self._inside.rows(view, among)
-
-
-_ASCII_HEX = frozenset("0123456789abcdef")
-
-
-def _maybe_raw(text: str) -> bytes | None:
-    """The 16 bytes that a text of 32 lower-case hex digits stands for."""
-    if len(text) != _HEX_DIGITS or not _ASCII_HEX.issuperset(text):
-        return None
-    return bytes.fromhex(text)
-
-
-def equal_raw(raw: np.ndarray[Any, np.dtype[np.uint8]], value: bytes | None) -> Mask:
-    """Which rows of 16 bytes are the value."""
-    if value is None:
-        return np.zeros(len(raw), np.bool_)
-    halves = np.ascontiguousarray(raw).view("<u8")
-    first, second = np.frombuffer(value, "<u8")
-    same: Mask = (halves[:, 0] == first) & (halves[:, 1] == second)
-    return same
 
 
 def _cost(part: Filter) -> int:

@@ -1,36 +1,23 @@
 """A request becomes a plan: one filter, a window, and where a cursor goes on.
 
-Pure: it knows no store. `compile_tree` turns a search text's tree into filters; the
-parameters beside the text are filters too, and all of them must hold.
+Pure: it knows no store. The search text is one filter; the parameters beside it are
+filters too, and all of them must hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import singledispatch
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 import msgspec
 
-from pipeline.errors import QueryError
 from pipeline.level import LEVEL_NAMES, Level, parse_level
+from pipeline.query.compile import LEVEL_STEPS, compile_tree
 from pipeline.query.cursor import Cursor, decode_cursor
-from pipeline.query.filters import (
-    Anywhere,
-    Either,
-    Every,
-    Everything,
-    Filter,
-    Levels,
-    Message,
-    Metadata,
-    Sources,
-    Tag,
-    TraceId,
-    Without,
-)
+from pipeline.query.filters import Every, Everything, Filter, Levels, Sources
+from pipeline.query.filters_fields import Tag, TraceId
 from pipeline.query.reading import read_filter
 from pipeline.query.requests import (
     FieldError,
@@ -39,9 +26,8 @@ from pipeline.query.requests import (
     StatsRequest,
     TailRequest,
 )
-from pipeline.query.syntax import METADATA, And, Field, Not, Or, Pair, Text, Typed
+from pipeline.query.syntax import And
 from pipeline.query.timerange import resolve_window
-from pipeline.query.values import Wanted
 from pipeline.timestamp import TIMESTAMP_MAX
 
 Paged = QueryRequest | SearchRequest
@@ -66,9 +52,9 @@ class Plan:
     high: int | None = None
     """The first ns that no longer does."""
     mark: int | None = None
-    """The newest block to look at; None: whatever there is."""
+    """The newest commit to look at; None: whatever there is."""
     after_block: int = 0
-    """Only blocks after this one."""
+    """Only commits after this one."""
 
 
 def make_filter(request: Request) -> Filter:
@@ -130,58 +116,4 @@ def _steps(name: str, level: str | int) -> range:
     number = parse_level(level)
     if number is None:
         raise FieldError(name, f"{level!r} is no level", hint=_LEVEL_HINT)
-    return range(number, number + 4)
-
-
-@singledispatch
-def compile_tree(tree: Any) -> Filter:
-    """The filter of a search text's tree."""
-    raise QueryError(f"no condition such as {tree} can be answered yet")
-
-
-@compile_tree.register
-def _(tree: Text) -> Filter:
-    return Anywhere(tree.text)
-
-
-@compile_tree.register
-def _(tree: Field) -> Filter:
-    condition = tree.condition
-    if tree.name == "timestamp" or not isinstance(condition, Text | Typed):
-        raise QueryError(f"no condition such as {tree} can be answered yet")
-    if tree.name.startswith(METADATA):
-        wanted = Wanted(condition.text, typed=isinstance(condition, Typed))
-        return Metadata(tree.name[len(METADATA) :], wanted)
-    return _FIELDS[tree.name](condition.text)
-
-
-@compile_tree.register
-def _(tree: Pair) -> Filter:
-    meant = [compile_tree(tree.field)]
-    if tree.text is not None:
-        meant.append(compile_tree(tree.text))
-    return Either(meant)
-
-
-@compile_tree.register
-def _(tree: Not) -> Filter:
-    return Without(compile_tree(tree.term))
-
-
-@compile_tree.register
-def _(tree: And) -> Filter:
-    return Every(list(map(compile_tree, tree.terms))) if tree.terms else Everything()
-
-
-@compile_tree.register
-def _(tree: Or) -> Filter:
-    return Either(list(map(compile_tree, tree.terms)))
-
-
-_FIELDS: Final[dict[str, Callable[[str], Filter]]] = {
-    "source": lambda name: Sources([name]),
-    "level": lambda level: Levels(_steps("level", level)),
-    "tag": Tag,
-    "trace_id": TraceId,
-    "message": Message,
-}
+    return range(number, number + LEVEL_STEPS)

@@ -1,12 +1,8 @@
-"""The blocks of a plan: which there are, what their headers tell, and opening them.
-
-Opened blocks are kept while few, because a search comes back for the neighbours of its
-hits; all are let go when the question is answered.
-"""
+"""The blocks of a plan: which there are, what is known of them, and opening them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,14 +11,13 @@ import numpy.typing as npt
 from pipeline.batch.layout import SOURCE
 from pipeline.errors import FrameError, StoreError
 from pipeline.query.budget import Budget
+from pipeline.query.evidence import Evidence, Span, Table, anything
+from pipeline.query.opened import Opened
 from pipeline.query.plan import Plan
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
-from pipeline.store.block import Block, Counts
+from pipeline.store.block import Counts
 from pipeline.store.reader import Header, Reader
-
-_KEPT_BYTES: Final = 4 << 20
-"""Compressed bytes of the blocks kept open: two full ones, some 50 MB decoded."""
 
 _COUNTS_KEPT: Final = 64
 _KEYS_KEPT: Final = 8
@@ -40,23 +35,33 @@ class Keys(NamedTuple):
 
 
 class Headers:
-    """A reader's headers as arrays, which grow with it."""
+    """A reader's headers as arrays, and what its questions keep for one another."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
+        self.templates = Table()
+        self.opened = Opened()
         self._listed = reader.headers
-        self._table: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
+        self._generation = reader.generation
+        self._table: npt.NDArray[np.int64] = np.empty((0, 6), np.int64)
 
     def refresh(self) -> int:
-        """See what was committed since; the newest block's id, 0 without any."""
+        """See what was committed since; the newest commit's number, 0 without any."""
         self.reader.refresh()
         headers = self.reader.headers
-        if headers is not self._listed:  # another file took the database's place
-            self._listed, self._table = headers, self._table[:0]
-        new = [(h.id, h.rows, h.minimum, h.maximum) for h in headers[len(self) :]]
+        if (
+            headers is not self._listed  # another file took the database's place
+            or self._generation != self.reader.generation
+        ):
+            self._listed, self._generation = headers, self.reader.generation
+            self._table = self._table[:0]
+        new = [
+            (h.id, h.rows, h.minimum, h.maximum, h.first, h.last)
+            for h in headers[len(self) :]
+        ]
         if new:
             self._table = np.concatenate([self._table, np.array(new, np.int64)])
-        return headers[-1].id if headers else 0
+        return self.reader.newest
 
     def __len__(self) -> int:
         return len(self._table)
@@ -68,11 +73,11 @@ class Headers:
         mark: int | None = None,
         after_block: int = 0,
     ) -> Ints:
-        """Places of the blocks that overlap [low, high) and are wanted."""
-        ids, _, minimum, maximum = self._table.T
-        mask: Mask = ids > after_block
+        """Places of the blocks that overlap [low, high) and have wanted commits."""
+        _, _, minimum, maximum, first, last = self._table.T
+        mask: Mask = last > after_block
         if mark is not None:
-            mask &= ids <= mark
+            mask &= first <= mark
         if low is not None:
             mask &= maximum >= low
         if high is not None:
@@ -81,7 +86,7 @@ class Headers:
 
     def ordered(self, places: Ints, *, descending: bool) -> list[Header]:
         """Their headers, those first whose entries can be first in the order."""
-        _, _, minimum, maximum = self._table[places].T
+        _, _, minimum, maximum, _, _ = self._table[places].T
         order = np.argsort(~maximum if descending else minimum, kind="stable")
         headers = self.reader.headers
         return [headers[place] for place in places[order].tolist()]
@@ -94,8 +99,7 @@ class Headers:
         """The oldest and newest timestamp of these blocks."""
         if not len(places):
             return None
-        _, _, minimum, maximum = self._table[places].T
-        return int(minimum.min()), int(maximum.max())
+        return int(self._table[places, 2].min()), int(self._table[places, 3].max())
 
 
 class Scan:
@@ -107,16 +111,17 @@ class Scan:
         self.budget = budget
         self.damaged: set[int] = set()
         """Blocks that could not be read; nothing of them is in the answer."""
-        self._blocks: OrderedDict[int, Block] = OrderedDict()
-        self._sizes: dict[int, int] = {}
+        self.pruned: Counter[str] = Counter()
+        """Blocks that weren't opened, by what ruled them out."""
+        self._evidence = Evidence(headers.reader, headers.templates)
         self._counts: OrderedDict[int, Counts] = OrderedDict()
         self._keys: OrderedDict[int, Keys] = OrderedDict()
 
     def other(self, plan: Plan) -> Scan:
         """Another plan over the same blocks, for the same question."""
         scan = Scan(self.headers, plan, self.budget)
-        scan.damaged = self.damaged
-        scan._blocks, scan._sizes = self._blocks, self._sizes
+        scan.damaged, scan.pruned = self.damaged, self.pruned
+        scan._evidence = self._evidence
         scan._counts, scan._keys = self._counts, self._keys
         return scan
 
@@ -126,28 +131,53 @@ class Scan:
         places = self.headers.select(plan.low, plan.high, plan.mark, plan.after_block)
         found = self.headers.ordered(places, descending=descending)
         self.budget.blocks_planned += len(found)
+        self.pruned["time"] += len(self.headers) - len(found)
         return found
 
     def may_match(self, header: Header) -> bool:
-        """Whether a row of the block may match, as far as its header tells."""
+        """Whether a row of the block may match, as far as is known unopened."""
         wanted = self.plan.filter
-        if not wanted.prunes:
-            return True
-        counts = self.maybe_counts(header)
-        return counts is not None and wanted.may_match(header, counts)
+        with self.budget.step("headers"):
+            if wanted.prunes:
+                counts = self.maybe_counts(header)
+                if counts is None:
+                    return False
+                if not wanted.may_match(header, counts):
+                    self.pruned[wanted.blame(counts)] += 1
+                    return False
+            span = self._span(header)
+        if not span.high:
+            self.pruned[span.by] += 1
+        return span.high > 0
+
+    def _span(self, header: Header) -> Span:
+        try:
+            return self.plan.filter.span(header, self._evidence)
+        except (StoreError, FrameError):
+            return anything(header)  # what the block itself says is all that counts
 
     def covers(self, header: Header) -> bool:
         """Whether all of the block is within the window."""
         low, high = self.plan.low, self.plan.high
-        return (low is None or low <= header.minimum) and (
-            high is None or header.maximum < high
+        return (
+            (low is None or low <= header.minimum)
+            and (high is None or header.maximum < high)
+            and not self._straddles(header)
         )
 
+    def _straddles(self, header: Header) -> bool:
+        """Whether some of the block's commits are not asked for."""
+        mark, after = self.plan.mark, self.plan.after_block
+        return header.first <= after or (mark is not None and header.last > mark)
+
     def maybe_count(self, header: Header) -> int | None:
-        """How many rows match, if the header alone tells."""
+        """How many rows match, if that is known unopened."""
         wanted = self.plan.filter
-        if not wanted.exact or not self.covers(header):
+        if not self.covers(header):
             return None
+        if not wanted.exact:
+            span = self._span(header)
+            return span.low if span.low == span.high else None
         if not wanted.prunes:
             return header.rows
         counts = self.maybe_counts(header)
@@ -162,8 +192,8 @@ class Scan:
             self.budget.check()
             try:
                 (kept,) = self.headers.reader.counts([header.id])
-            except StoreError:
-                self.damaged.add(header.id)
+            except (StoreError, FrameError):
+                self._lose(header)
                 return None
             self._counts[header.id] = kept
             if len(self._counts) > _COUNTS_KEPT:
@@ -175,17 +205,26 @@ class Scan:
         if header.id in self.damaged:
             return None
         self.budget.check()
-        block = self._blocks.get(header.id)
-        if block is None:
+        block = self.headers.opened.get(header)
+        if block is None or header.id not in self.budget.opened:
+            self.budget.opened.add(header.id)
             self.budget.open_block(header.rows, header.minimum, header.maximum)
+        if block is None:
             try:
-                block = self.headers.reader.load(header)
+                with self.budget.step("open"):
+                    block = self.headers.reader.load(header)
             except StoreError:
-                self.damaged.add(header.id)
+                self._lose(header)
                 return None
-            self._keep(header, block)
-        self._blocks.move_to_end(header.id)
+            self.headers.opened.put(header, block)
         return View(block, self.budget)
+
+    def _lose(self, header: Header) -> None:
+        """A block can't be read: damaged, or its entries are deleted since."""
+        self.headers.refresh()
+        live = self.headers.reader.headers
+        if any(h.first <= header.last and header.first <= h.last for h in live):
+            self.damaged.add(header.id)
 
     def match(self, header: Header) -> tuple[View, Mask] | None:
         """The opened block and which rows of it match; None if it can't be read."""
@@ -193,8 +232,10 @@ class Scan:
         if view is None:
             return None
         try:
-            return view, self.plan.filter.rows(view, self.within(header, view))
-        except FrameError:
+            with self.budget.step("match"):
+                within = self.within(header, view)
+                return view, self.plan.filter.rows(view, within)
+        except (StoreError, FrameError):
             self.damaged.add(header.id)
             return None
 
@@ -205,13 +246,11 @@ class Scan:
             view = self.open(header)
             if view is None:
                 return None
-            source = view.batch.columns[SOURCE]
-            producers = sorted(view.block.runs.producers)
-            ranks, numbers = view.block.order_keys()
-            kept = Keys(
-                *(view.timestamps(), source.dictionary, source.codes),
-                *(producers, ranks, numbers),
-            )
+            try:
+                kept = _keys_of(view)
+            except (StoreError, FrameError):
+                self.damaged.add(header.id)
+                return None
             self._keys[header.id] = kept
             if len(self._keys) > _KEYS_KEPT:
                 self._keys.popitem(last=False)
@@ -225,11 +264,18 @@ class Scan:
             mask &= view.timestamps() >= low
         if high is not None and header.maximum >= high:
             mask &= view.timestamps() < high
+        if self._straddles(header):
+            mark = header.last if self.plan.mark is None else self.plan.mark
+            first, last = view.block.rows_between(self.plan.after_block, mark)
+            mask[:first] = False
+            mask[last:] = False
         return mask
 
-    def _keep(self, header: Header, block: Block) -> None:
-        self._blocks[header.id] = block
-        self._sizes[header.id] = header.size
-        while len(self._blocks) > 1 and sum(self._sizes.values()) > _KEPT_BYTES:
-            oldest, _ = self._blocks.popitem(last=False)
-            del self._sizes[oldest]
+
+def _keys_of(view: View) -> Keys:
+    source = view.batch.columns[SOURCE]
+    ranks, numbers = view.block.order_keys()
+    return Keys(
+        *(view.timestamps(), source.dictionary, source.codes),
+        *(sorted(view.block.runs.producers), ranks, numbers),
+    )

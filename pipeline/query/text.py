@@ -13,7 +13,7 @@ pieces that stay in the cache, and only the places where both stand are looked a
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,7 @@ _SPARSE: Final = 3000
 
 _TOKEN_RUN: Final = re.compile(rb"[0-9A-Za-z_\x80-\xff]+")
 _WIDE: Final = re.compile(rb"[\x80-\xff]")
+DIGIT: Final = re.compile(rb"[0-9]")
 
 
 def _fold_table() -> Bytes:
@@ -67,28 +68,63 @@ _second: Final = np.empty(_PIECE, np.bool_)
 
 
 class Needle:
-    """A word or phrase (not empty) to look for."""
+    """A text (not empty) to look for: a word or phrase, or with open ends.
 
-    def __init__(self, text: str) -> None:
+    `left` and `right` ask for the borders of tokens there, `exact` for the case too.
+    """
+
+    def __init__(
+        self, text: str, *, left: bool = True, right: bool = True, exact: bool = False
+    ) -> None:
         self.text = text
+        self.exact = exact
         self.folded = text.encode().lower()
+        self._written = text.encode() if exact else self.folded
         runs = list(_TOKEN_RUN.finditer(self.folded))
-        self._left = bool(runs) and runs[0].start() == 0 and _is_ascii(runs[0])
-        self._right = (
-            bool(runs) and runs[-1].end() == len(self.folded) and _is_ascii(runs[-1])
-        )
+        starts = bool(runs) and runs[0].start() == 0
+        ends = bool(runs) and runs[-1].end() == len(self.folded)
+        self.left = left and starts and _is_ascii(runs[0])
+        self.right = right and ends and _is_ascii(runs[-1])
+        open_runs = {0} if starts and not self.left else set()
+        open_runs |= {len(runs) - 1} if ends and not self.right else set()
+        self.tokens = [
+            run.group() for place, run in enumerate(runs) if place not in open_runs
+        ]
+        """Tokens, folded, that a text must have as a whole to have this one."""
+
+        self._open = {runs[place].start() for place in open_runs}
+
+    @property
+    def in_template(self) -> re.Pattern[bytes]:
+        """What a template has wherever this text could touch one of its variables.
+
+        A token is a variable of templates exactly when it has a digit; what has an
+        open end may be a part of one.
+        """
+        parts, at = [], 0
+        for run in _TOKEN_RUN.finditer(self._written):
+            parts.append(re.escape(self._written[at : run.start()]))
+            token = re.escape(run.group())
+            if DIGIT.search(run.group()):
+                token = b"\xff"
+            elif run.start() in self._open:
+                token = b"(?:%b|\xff)" % token
+            parts.append(token)
+            at = run.end()
+        parts.append(re.escape(self._written[at:]))
+        return re.compile(b"".join(parts), 0 if self.exact else re.IGNORECASE)
 
     def found_in(self, value: bytes) -> bool:
         """Whether one value has it."""
-        folded = value.lower()
-        at = folded.find(self.folded)
+        folded = value if self.exact else value.lower()
+        at = folded.find(self._written)
         while at >= 0:
-            end = at + len(self.folded)
-            left = self._left and at > 0 and _IS_TOKEN[folded[at - 1]]
-            right = self._right and end < len(folded) and _IS_TOKEN[folded[end]]
+            end = at + len(self._written)
+            left = self.left and at > 0 and _IS_TOKEN[folded[at - 1]]
+            right = self.right and end < len(folded) and _IS_TOKEN[folded[end]]
             if not left and not right:
                 return True
-            at = folded.find(self.folded, at + 1)
+            at = folded.find(self._written, at + 1)
         return False
 
     def may_be_in(self, data: Buffer) -> bool:
@@ -110,6 +146,8 @@ class Needle:
             if len(chosen) * _SPARSE < len(data):
                 return self._match_few(data, ends, chosen)
         places = find_folded(data, self.folded)
+        if self.exact:
+            places = _as_written(data, places, self._written)
         mask = self._values_at(np.frombuffer(data, np.uint8), ends, places)
         return mask if among is None else mask & among
 
@@ -123,10 +161,10 @@ class Needle:
     def _values_at(self, data: Bytes, ends: Ints, places: Ints) -> Mask:
         """The values with a place that lies within them and between borders."""
         size = len(self.folded)
-        if self._left:
+        if self.left:
             # before the first byte stands, cyclically, the last newline
             places = places[~_TOKEN[data[places - 1]]]
-        if self._right:
+        if self.right:
             after = np.minimum(places + size, len(data) - 1)
             places = places[~_TOKEN[data[after]]]
         mask: Mask = np.zeros(len(ends), np.bool_)
@@ -157,6 +195,15 @@ def find_folded(data: bytes, folded: bytes) -> Ints:
         if not len(places):
             break
         places = places[_FOLD[view[places + offset]] == folded[offset]]
+    return places
+
+
+def _as_written(data: bytes, places: Ints, text: bytes) -> Ints:
+    """The places where the text stands in its own case."""
+    view = np.frombuffer(data, np.uint8)
+    for offset, byte in enumerate(text):
+        if bytes([byte]).isalpha():
+            places = places[view[places + offset] == byte]
     return places
 
 
@@ -204,14 +251,3 @@ def equal_values(data: bytes, ends: Ints, lengths: Ints, value: bytes) -> Mask:
     mask: Mask = np.zeros(len(ends), np.bool_)
     mask[chosen] = True
     return mask
-
-
-def leaf_texts(value: Any) -> list[str]:
-    """The texts inside a value of metadata: itself, or those of its lists and maps."""
-    if type(value) is str:
-        return [value]
-    if type(value) is dict:
-        return [text for item in value.values() for text in leaf_texts(item)]
-    if type(value) is list:
-        return [text for item in value for text in leaf_texts(item)]
-    return []

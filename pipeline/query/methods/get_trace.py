@@ -18,7 +18,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from pipeline.batch.layout import LEVEL, SOURCE
 from pipeline.level import Level
 from pipeline.query.budget import Budget
-from pipeline.query.filters import TraceId
+from pipeline.query.filters_fields import TraceId
 from pipeline.query.locate import bounded
 from pipeline.query.lookups import Step, TraceReply, TraceRequest, TraceSource
 from pipeline.query.methods.method import REPLY_BYTES, Context, read_params

@@ -1,0 +1,136 @@
+"""What is known of a block that isn't opened: its patterns, and the token filter.
+
+A question asks each of them once for all blocks: templates are judged over the store's
+table, and a token is looked up in all filters by one scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from pipeline.errors import StoreError
+from pipeline.query.matchers import ALWAYS, NEVER, OPEN, Matcher, Verdicts
+from pipeline.query.text import DIGIT
+from pipeline.store.patterns import BlockPatterns
+from pipeline.store.reader import Header, Reader
+from pipeline.store.tokens import hash_token
+
+if TYPE_CHECKING:
+    from pipeline.query.text import Ints
+
+_NOWHERE: Final[frozenset[int]] = frozenset()
+
+
+class Span(NamedTuple):
+    """How many rows of a block match, at least and at most, and who says so."""
+
+    low: int
+    high: int
+    by: str = ""
+
+
+class Texts(NamedTuple):
+    """How many rows of a block have messages that match, or may."""
+
+    always: int
+    open: int
+    """Of templates whose variables decide."""
+
+    rest: int
+    """Without a template."""
+
+
+def anything(header: Header) -> Span:
+    """Nothing is known."""
+    return Span(0, header.rows)
+
+
+class Table:
+    """The store's templates as one column of text, until there are more of them."""
+
+    def __init__(self) -> None:
+        self.ids = np.empty(0, np.uint64)
+        self.data = b""
+        self.ends: Ints = np.empty(0, np.int64)
+
+    def follow(self, reader: Reader) -> None:
+        """Take what the reader has."""
+        table = reader.templates()
+        if len(table.ids) == len(self.ids) and np.array_equal(table.ids, self.ids):
+            return
+        self.ids = table.ids
+        self.data, self.ends = as_column(table.texts)
+
+
+def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
+    """Texts one after another, each before a newline, and the newlines' places."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
+
+
+class Evidence:
+    """What a question has found out about closed blocks."""
+
+    def __init__(self, reader: Reader, table: Table) -> None:
+        self._reader = reader
+        self._table = table
+        self._judged: dict[Matcher, Verdicts] = {}
+        self._without: dict[bytes, frozenset[int]] = {}
+        self._followed = False
+
+    def messages(self, matcher: Matcher, header: Header) -> Texts:
+        """What the block's patterns tell of its messages."""
+        patterns = self._patterns(header)
+        if not len(patterns.ids):
+            return Texts(0, 0, header.rows)
+        verdicts = self._verdicts(matcher, patterns)
+        always = int(patterns.counts[verdicts == ALWAYS].sum())
+        opened = int(patterns.counts[verdicts == OPEN].sum())
+        return Texts(always, opened, patterns.rest)
+
+    def lacks(self, header: Header, tokens: Sequence[bytes]) -> bool:
+        """Whether the block's filter rules one of the tokens out."""
+        return header.tier > 0 and any(
+            header.id in self._blocks_without(token) for token in tokens
+        )
+
+    def _patterns(self, header: Header) -> BlockPatterns:
+        (patterns,) = self._reader.patterns([header.id])
+        return patterns
+
+    def _verdicts(self, matcher: Matcher, patterns: BlockPatterns) -> Verdicts:
+        judged = self._judged.get(matcher)
+        if not self._followed:
+            self._table.follow(self._reader)
+            self._followed = True
+        table = self._table
+        if judged is None:
+            judged = self._judged[matcher] = matcher.judge(table.data, table.ends)
+        if not len(table.ids):
+            return np.full(len(patterns.ids), OPEN, np.uint8)
+        places = np.searchsorted(table.ids, patterns.ids)
+        places[places == len(table.ids)] = 0
+        known = table.ids[places] == patterns.ids
+        return np.where(known, judged[places], OPEN).astype(np.uint8)
+
+    def _blocks_without(self, token: bytes) -> frozenset[int]:
+        found = self._without.get(token)
+        if found is None:
+            wanted = hash_token(token)
+            try:
+                found = self._reader.blocks_without(wanted) if wanted else _NOWHERE
+            except StoreError:
+                found = _NOWHERE
+            self._without[token] = found
+        return found
+
+
+def digit_tokens(tokens: Sequence[bytes]) -> list[bytes]:
+    """Those that can only be variables of a template."""
+    return [token for token in tokens if DIGIT.search(token)]
+
+
+__all__ = ["NEVER", "Evidence", "Span", "Table", "Texts", "anything", "digit_tokens"]

@@ -1,0 +1,143 @@
+"""Filters that look at the text of entries: of the message, or of any field.
+
+Compacted messages are asked by their templates: those that decide alone are not
+rebuilt, and of the others only the rows that are left.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from pipeline.batch.column import Column
+from pipeline.batch.layout import MESSAGE, TAGS, Kind
+from pipeline.query.evidence import (
+    Evidence,
+    Span,
+    anything,
+    as_column,
+    digit_tokens,
+)
+from pipeline.query.filters import Filter
+from pipeline.query.matchers import ALWAYS, OPEN, Check, Matcher
+from pipeline.query.text import Mask
+from pipeline.query.values import hex_texts, holds_bytes, match_dictionary
+from pipeline.query.view import View
+from pipeline.store.message_column import MessageColumn
+from pipeline.store.reader import Header
+
+_REBUILT: Final = 4096
+"""Messages rebuilt and looked at together: a millisecond or two."""
+
+
+class Message(Filter):
+    """The message matches."""
+
+    cost = 30
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._digits = digit_tokens(matcher.tokens)
+
+    def span(self, header: Header, evidence: Evidence) -> Span:
+        """What templates tell; the filter rules out what they leave open."""
+        if not header.tier:
+            return anything(header)
+        always, opened, rest = evidence.messages(self._matcher, header)
+        if not opened and not rest:
+            return Span(always, always, "pattern")
+        if rest and evidence.lacks(header, self._matcher.tokens):
+            rest = 0
+        if opened and evidence.lacks(header, self._digits):
+            opened = 0
+        return Span(always, always + opened + rest, "filter")
+
+    def rows(self, view: View, among: Mask) -> Mask:
+        """Those with such a message."""
+        column = view.column(MESSAGE)
+        assert column is not None
+        return match_messages(column, self._matcher, among, view.check)
+
+
+class Anywhere(Filter):
+    """Some text of the entry matches."""
+
+    cost = 40
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._digits = digit_tokens(matcher.tokens)
+
+    def span(self, header: Header, evidence: Evidence) -> Span:
+        """What templates tell, if the filter rules all else out."""
+        if not header.tier:
+            return anything(header)
+        always, opened, _ = evidence.messages(self._matcher, header)
+        if always == header.rows:
+            return Span(always, always, "pattern")
+        if not evidence.lacks(header, self._matcher.tokens):
+            return Span(always, header.rows)
+        if opened and evidence.lacks(header, self._digits):
+            opened = 0
+        return Span(always, always + opened, "filter")
+
+    def rows(self, view: View, among: Mask) -> Mask:
+        """Those with it in message, tags, trace id or a text of the metadata."""
+        mask: Mask = np.zeros(view.rows, np.bool_)
+        # with all rows wanted, a column without a hit needs no look at who has it
+        everywhere = bool(among.all())
+        for name in view.text_columns(among):
+            column = view.column(name)
+            assert column is not None
+            if name == MESSAGE:
+                mask |= match_messages(column, self._matcher, among & ~mask, view.check)
+                continue
+            if column.kind != Kind.BYTES16 and not self._matcher.may_be_in(column.data):
+                continue
+            if everywhere:
+                wanted = np.ones(column.count, np.bool_)
+            else:
+                wanted = view.gather(name, among & ~mask)
+            found = self._values(name, column, wanted, view.check)
+            if found.any():
+                mask |= view.spread(name, found)
+        return mask
+
+    def _values(self, name: str, column: Column, among: Mask, check: Check) -> Mask:
+        if name == TAGS:
+            table = list(map(self._matcher.in_texts_of, column.dictionary))
+            tagged: Mask = np.array(table, np.bool_)[column.codes]
+            return tagged & among
+        if column.kind == Kind.BYTES16:
+            return self._matcher.match(*hex_texts(column), among, check)
+        if column.kind == Kind.DICT:
+            return match_dictionary(column, self._matcher, among, check)
+        if column.kind == Kind.TEXT:
+            return self._matcher.match(column.text, column.ends, among, check)
+        chosen = np.flatnonzero(among & holds_bytes(column, self._matcher.needle))
+        mask: Mask = np.zeros(column.count, np.bool_)
+        for at in range(0, len(chosen), _REBUILT):
+            check()
+            some = chosen[at : at + _REBUILT]
+            mask[some] = list(map(self._matcher.in_texts_of, column.values(some)))
+        return mask
+
+
+def match_messages(column: Column, matcher: Matcher, among: Mask, check: Check) -> Mask:
+    """Which messages match; only those that their template leaves open are rebuilt."""
+    if not isinstance(column, MessageColumn):
+        if not matcher.may_be_in(column.data):
+            return np.zeros(column.count, np.bool_)
+        return matcher.match(column.text, column.ends, among, check)
+    verdicts = np.full(len(column.templates) + 1, OPEN, np.uint8)
+    verdicts[1:] = matcher.judge(*as_column(column.templates))
+    by_row = verdicts[column.codes]
+    mask: Mask = (by_row == ALWAYS) & among
+    rows = np.flatnonzero((by_row == OPEN) & among)
+    for at in range(0, len(rows), _REBUILT):
+        check()
+        some = rows[at : at + _REBUILT]
+        lengths, data = column.texts_of(some)
+        mask[some] = matcher.match(data, np.cumsum(lengths + 1) - 1, None, check)
+    return mask

@@ -1,0 +1,102 @@
+"""Regular expressions over columns of text, and what a pattern needs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import QueryError
+from pipeline.query.literals import traits_of
+from pipeline.query.regex import Pattern
+from tests.query.test_text import column
+
+PATTERNS = [
+    *("a", "b+a", "^a", "a$", "^$", "^", r"\ba\b", r"\Ba", r"a\s+b", "[^a]b", "a|^b"),
+    *("(?i)AB", "(?s)a.b", "(?m)^b$", r"\Aa", r"b\z", "a*", "x*", r"(?:ab)", "b{2}"),
+    *(r"a[\s\S]*b", "(a|b)1", "[.]", "[]a]1", r"\.1", "é.", "[[:digit:]]a", "a.*b", ""),
+]
+texts = st.text(st.sampled_from("aAbB1. \né"), max_size=8)
+
+
+def pass_by() -> None:
+    """No limit is met."""
+
+
+@given(st.sampled_from(PATTERNS), st.lists(texts, min_size=1, max_size=30))
+def test_as_each_value_alone(pattern: str, values: list[str]) -> None:
+    """A search over all values at once finds what one in each finds."""
+    plain = re2.compile(pattern)
+    right = [plain.search(value) is not None for value in values]
+
+    assert right == Pattern(pattern).match(*column(values), pass_by).tolist()
+
+
+@given(
+    st.lists(st.sampled_from([*"ab1.|()*+?^$", r"\.", "[ab]", "{2}"]), max_size=8),
+    st.lists(texts, min_size=1, max_size=5),
+)
+def test_needs(parts: list[str], values: list[str]) -> None:
+    """What a pattern is said to need, every value that matches has."""
+    pattern = "".join(parts)
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        plain = re2.compile(pattern, options)
+    except re2.error:
+        return
+    for value in values:
+        if plain.search(value):
+            assert all(text in value for text in traits_of(pattern).literals)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals"),
+    [
+        ("50[0-9] upstream [a-z-]+ failed", ["50", " upstream ", " failed"]),
+        (r"took \d+ms", ["took ", "ms"]),
+        ("ab?c", ["a", "c"]),
+        ("ab+c", ["ab", "c"]),
+        ("a{0,1}b", ["b"]),
+        ("a{1|b}", []),
+        ("(a|b)c", ["c"]),
+        ("a|b", []),
+        ("(?:abc)", ["abc"]),
+        ("[.]com", [".com"]),
+        (r"\pLx", []),
+        ("(?i)kelvin", []),
+        (r"\Qa.b\E", []),
+    ],
+)
+def test_literals(pattern: str, literals: list[str]) -> None:
+    """What stands plainly at the top level is needed."""
+    assert literals == list(traits_of(pattern).literals)
+
+
+@pytest.mark.parametrize("count", [2_000, 20_000])
+def test_pieces(count: int) -> None:
+    """Columns longer than a piece are searched whole."""
+    values = [f"value {n} " + "x" * (n % 90) for n in range(count)]
+    found = Pattern("7 x{3}$").match(*column(values), pass_by)
+
+    right = [n for n in range(count) if n % 10 == 7 and n % 90 == 3 and n]
+    assert right == np.flatnonzero(found).tolist()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "a{99999}", "[z-a]", "(?<x", "(((a{99}){9}){9}){9}"]
+)
+def test_refused(pattern: str) -> None:
+    """What RE2 doesn't take, or what would take long, is an error of the question."""
+    with pytest.raises(QueryError, match="pattern"):
+        Pattern(pattern)
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """RE2 keeps its errors to itself."""
+    with pytest.raises(QueryError):
+        Pattern("(")
+
+    assert capfd.readouterr() == ("", "")
