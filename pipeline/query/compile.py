@@ -105,7 +105,7 @@ def compile_field(name: str, condition: Condition) -> Filter:
     return _FIELDS[name](condition)
 
 
-def text_matcher(condition: Condition) -> Matcher:
+def text_matcher(condition: Condition) -> Matcher:  # noqa: PLR0911 - one line a kind
     """What a text, or a value of metadata, has to be."""
     match condition:
         case Text(""):

@@ -51,7 +51,7 @@ class Filter(ABC):
         return self.field
 
     def span(self, header: Header, evidence: Evidence) -> Span:  # noqa: ARG002
-        """How many of all rows of the block match, as far as patterns and filter tell."""
+        """How many of the block's rows match, as patterns and filter tell."""
         return anything(header)
 
     @abstractmethod
