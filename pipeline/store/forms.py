@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from pipeline.batch.read import Ints
 from pipeline.store.digits import DIGITS_MAX, Unsigned, Words
-from pipeline.store.segments import places_of
+from pipeline.store.stretches import places_of
 
 Mask = npt.NDArray[np.bool_]
 

@@ -22,16 +22,20 @@ from pipeline.batch.read import (
     Texts,
     bad,
     decode_values,
+    ends_of,
     read_texts,
     slices,
 )
 from pipeline.compression import Bytes
-from pipeline.store.segments import U8, copy_segments, places_of
 from pipeline.store.slots import Slots
+from pipeline.store.stretches import U8, copy_segments, places_of
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
-_ROWS: Final = 8192
+_ROWS: Final = 4096
 """Rows rebuilt together: their arrays stay in the cache, and memory is bounded."""
+
+_ROOM: Final = 1 << 16
+"""Bytes for the text of numbers, enough for a page of rows."""
 
 _LENGTH: Final = 4
 """Bytes of a length in the TEXT data of rebuilt messages."""
@@ -80,7 +84,7 @@ class _Opened:
         starts, sizes = _with_affixes(templates, slots)
         static = np.frombuffer(templates.texts.data, np.uint8)
         pieces = copy_segments(np.concatenate([static, slots.affixes]), starts, sizes)
-        self.piece_sizes = np.add.reduceat(sizes, np.arange(0, len(sizes), 3))
+        self.piece_sizes = sizes[::3] + sizes[1::3] + sizes[2::3]
         self.piece_starts = np.cumsum(self.piece_sizes) - self.piece_sizes
         others = slots.others
         self.other_sizes = others.lengths + 1
@@ -88,7 +92,8 @@ class _Opened:
         self.text_at = len(pieces) + len(others.data)
         self._fixed = self.text_at + len(slots.text)
         parts = [np.frombuffer(part, np.uint8) for part in (pieces, others.data)]
-        self._source = np.concatenate([*parts, slots.text])
+        room = np.empty(_ROOM, np.uint8)
+        self._source = np.concatenate([*parts, slots.text, room])
 
     def source(self, numbers: U8) -> U8:
         """All bytes, with these at the end; valid until it is called again."""
@@ -280,13 +285,17 @@ def _parse_templates(data: Bytes | None) -> _Templates:
         raise bad("templates are cut off")
     (count,) = COUNT.unpack_from(data)
     texts = read_texts(memoryview(data)[COUNT.size :], count, terminated=True)
-    marks = np.flatnonzero(np.frombuffer(texts.data, np.uint8) == VARIABLE[0])
-    ends = np.cumsum(texts.lengths + 1)
-    begins = ends - texts.lengths - 1
-    slots = np.searchsorted(marks, ends) - np.searchsorted(marks, begins)
-    starts = np.sort(np.concatenate([none, begins, marks + 1]), kind="stable")
-    stops = np.sort(np.concatenate([none, marks, ends]), kind="stable")
-    return _Templates(texts, starts, stops - starts, np.concatenate([none, slots]))
+    # a piece stops before a variable or with its template's newline
+    borders = np.frombuffer(texts.data, np.uint8) == VARIABLE[0]
+    newlines = ends_of(texts.lengths, 1)
+    borders[newlines] = True
+    stops = np.flatnonzero(borders)
+    last = np.searchsorted(stops, newlines)
+    starts = np.concatenate([none, none, stops[:-1] + 1])
+    sizes = np.concatenate([none, stops]) - starts
+    sizes[last + 1] += 1
+    slots = np.diff(last, prepend=-1) - 1
+    return _Templates(texts, starts, sizes, np.concatenate([none, slots]))
 
 
 def slots_of(templates: list[bytes]) -> Ints:

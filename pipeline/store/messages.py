@@ -24,8 +24,8 @@ from pipeline.store.digits import Words
 from pipeline.store.forms import Variables
 from pipeline.store.message_column import COUNT, MessageColumn, ranks_of, slots_of
 from pipeline.store.patterns import BlockPatterns
-from pipeline.store.segments import places_of
 from pipeline.store.slots import pack_slots
+from pipeline.store.stretches import places_of
 from pipeline.store.templates import Found, Ids, find_templates, ids_of
 from pipeline.store.tokens import hash_spans, hash_tokens
 

@@ -38,7 +38,7 @@ from pipeline.store.forms import (
     Variables,
     shapes_of,
 )
-from pipeline.store.segments import U8, copy_segments, gather, places_of
+from pipeline.store.stretches import U8, copy_segments, gather, places_of
 
 _HEAD: Final = struct.Struct(
     "<"
@@ -51,6 +51,11 @@ _HEAD: Final = struct.Struct(
 _WIDTHS: Final = (1, 2, 4, 8)
 _SPANS: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFFFF], np.uint64)
 _WIDTH_OF: Final = np.array([0, *_WIDTHS])
+_NUMBERS: Final = 5
+_SECTIONS: Final = np.zeros(256, np.int64)
+"""Section of a slot's numbers by width: none when they are all the base."""
+_SECTIONS[[0, *_WIDTHS]] = range(_NUMBERS - 1, _NUMBERS + len(_WIDTHS))
+_SECTION_COUNT: Final = _NUMBERS + len(_WIDTHS)
 _NEWLINE: Final = 0x0A
 _ZERO: Final = ord("0")
 
@@ -172,11 +177,15 @@ class Slots:
         self.affixes = np.frombuffer(reader.take(affixes), np.uint8)
         if len(self.affixes) != int((self.prefixes + self.suffixes).sum()):
             raise bad("affixes of variables don't add up")
-        self._firsts = np.zeros(slots, np.int64)
-        self._planes = {width: self._read_planes(reader, width) for width in _WIDTHS}
-        digits = self._read_hex(reader.take(hexes))
-        self._ends, text = self._read_texts(reader.take(texts), len(digits))
-        self.text = np.concatenate([digits, text])
+        totals = self._place()
+        self._planes = {
+            width: _read_planes(reader, width, int(total))
+            for width, total in zip(_WIDTHS, totals[_NUMBERS:], strict=True)
+        }
+        digits = self._read_hex(reader.take(hexes), int(totals[HEX]))
+        text = reader.take(texts)
+        self._ends = _read_ends(text, int(totals[TEXT])) + len(digits)
+        self.text = np.concatenate([digits, np.frombuffer(text, np.uint8)])
         self.others = _others(reader.rest(), others)
 
     def _check(self) -> None:
@@ -195,36 +204,29 @@ class Slots:
             raise bad("bases without a slot of numbers")
         return bases
 
-    def _read_planes(self, reader: _Reader, width: int) -> U8:
-        total = self._place(self._numeric & (self._widths == width), self._counts)
-        planes = np.frombuffer(reader.take(width * total), np.uint8)
-        return planes.reshape(width, total)
+    def _place(self) -> Ints:
+        """Where each slot begins in its section: texts, hex, none, numbers by width.
 
-    def _read_hex(self, view: memoryview) -> U8:
-        """All digits; a slot's first one's place counts them, not the values."""
-        chosen = self._forms == HEX
-        sizes = (self._widths + 1) // 2 * self._counts
-        if self._place(chosen, sizes) != len(view):
+        The sizes of the sections: of texts and numbers how many, of hex bytes.
+        """
+        section = np.where(self._numeric, _SECTIONS[self._widths], self._forms)
+        bytes_each = np.where(self._forms == HEX, (self._widths + 1) // 2, 1)
+        order = np.argsort(section.astype(np.uint8), kind="stable")
+        sizes = (bytes_each * self._counts)[order]
+        totals = np.bincount(section, bytes_each * self._counts, _SECTION_COUNT)
+        totals = totals.astype(np.int64)
+        begins = np.cumsum(totals) - totals
+        self._firsts = np.empty(len(order), np.int64)
+        self._firsts[order] = np.cumsum(sizes) - sizes - begins[section[order]]
+        return totals
+
+    def _read_hex(self, view: memoryview, size: int) -> U8:
+        """All digits; a slot's first one's place counts them, not bytes."""
+        if size != len(view):
             raise bad("digits of variables don't add up")
-        self._firsts[chosen] *= 2
-        self._firsts[chosen] += self._widths[chosen] & 1
+        chosen = self._forms == HEX
+        self._firsts[chosen] = 2 * self._firsts[chosen] + (self._widths[chosen] & 1)
         return np.frombuffer(view.hex().encode(), np.uint8)
-
-    def _read_texts(self, view: memoryview, offset: int) -> tuple[Ints, U8]:
-        """Where each text ends behind so many bytes, and before the first one."""
-        text = np.frombuffer(view, np.uint8)
-        ends = np.flatnonzero(text == _NEWLINE)
-        total = self._place(self._forms == TEXT, self._counts)
-        last = int(ends[-1]) + 1 if len(ends) else 0
-        if len(ends) != total or last != len(view):
-            raise bad(f"{len(ends)} texts of variables; there are {total}")
-        return np.concatenate([[-1], ends]) + offset, text
-
-    def _place(self, chosen: Mask, sizes: Ints) -> int:
-        """Where each of these slots begins among them; the size of all."""
-        ends = np.cumsum(sizes[chosen])
-        self._firsts[chosen] = ends - sizes[chosen]
-        return int(ends[-1]) if len(ends) else 0
 
     def values(self, slots: Ints, ranks: Ints) -> Values:
         """The text of some values, without affixes: the rank-th of each slot."""
@@ -256,6 +258,20 @@ class Slots:
                 part = plane[places].astype(np.uint64) << np.uint64(8 * level)
                 numbers[chosen] += part
         return numbers
+
+
+def _read_planes(reader: _Reader, width: int, total: int) -> U8:
+    planes = np.frombuffer(reader.take(width * total), np.uint8)
+    return planes.reshape(width, total)
+
+
+def _read_ends(view: memoryview, total: int) -> Ints:
+    """Where each text ends, and before the first one -1."""
+    ends = np.flatnonzero(np.frombuffer(view, np.uint8) == _NEWLINE)
+    last = int(ends[-1]) + 1 if len(ends) else 0
+    if len(ends) != total or last != len(view):
+        raise bad(f"{len(ends)} texts of variables; there are {total}")
+    return np.concatenate([[-1], ends])
 
 
 def _others(view: memoryview, count: int) -> Texts:

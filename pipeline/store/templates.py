@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from pipeline.batch.column import Column
 from pipeline.batch.read import Ints, Texts
-from pipeline.store.segments import copy_segments
+from pipeline.store.stretches import copy_segments
 
 Ids = npt.NDArray[np.uint64]
 
