@@ -22,17 +22,17 @@ class Mark:
         """Go on to the newest commit; whether another database began to grow.
 
         After a salvage that lost the last commits the newest is behind the mark, and
-        stays there until new ones are beyond it.
+        stays there until the next one, which is beyond it.
         """
-        if self.after is None or newest >= self.after:
-            self.after, self._newest = newest, None
+        seen, self._newest = self._newest, None
+        if self.after is None or newest > self.after:
+            self.after = newest
             return False
-        grown = self._newest is not None and newest > self._newest
-        if grown:
-            self.after, self._newest = 0, None
-        else:
-            self._newest = newest
-        return grown
+        if seen is None or newest <= seen:
+            self._newest = newest if newest < self.after else None
+            return False
+        self.after = 0
+        return True
 
 
 @dataclass(frozen=True, slots=True)

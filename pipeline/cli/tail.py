@@ -95,8 +95,9 @@ class _Tail:
         if number := self.asking.arguments.lines:
             asked = self.params | {"limit": min(number, LIMIT), "count": "none"}
             logs = self.asking.value("query", asked)["logs"]
+            shown = frozenset(log["id"] for log in logs)
             self.show(logs[::-1])
-            self._shown = frozenset(log["id"] for log in logs)
+            self._shown = shown
 
     def show(self, logs: Sequence[dict[str, Any]]) -> None:
         """Entries that were not among the last ones."""
