@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.gateway.methods import (
     discover,
+    explain,
     export,
     get_context,
     get_entry,
@@ -25,7 +26,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats),
-        *(get_entry, get_context, get_trace, export),
+        *(get_entry, get_context, get_trace, explain, export),
         *(get_ledger, get_limits, health, discover),
     )
 }

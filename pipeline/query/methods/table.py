@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.query.methods import (
+    explain,
     export,
     get_context,
     get_entry,
@@ -18,7 +19,7 @@ from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, tail),
-    *(get_entry, get_context, get_trace, export),
+    *(get_entry, get_context, get_trace, explain, export),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
