@@ -171,7 +171,7 @@ class _Inspection:
             "dead_letters": lambda cell: letter_row(cell, payload),
             "meta": lambda cell: books.add_pair(*meta_row(cell, payload)),
             "compacted": lambda cell: books.add_compacted(compacted_row(cell, payload)),
-            "columns": blob_row,
+            "segments": blob_row,
             "filters": blob_row,
             "patterns": lambda cell: pattern_row(cell, payload),
         }

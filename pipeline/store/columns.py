@@ -1,4 +1,4 @@
-"""The columns of a compacted block: a directory of them, and each one a blob by itself.
+"""The columns of a compacted block: each compressed by itself, and a directory of them.
 
 Version 3 of a block's data. The directory is::
 
@@ -7,7 +7,8 @@ Version 3 of a block's data. The directory is::
                | crc u32)
     names, UTF-8, one after another
 
-The blobs are fetched one at a time, when a query asks for the column.
+The columns' bytes stand elsewhere (`cuts`), one column after another; they are
+fetched when a query asks for the column.
 """
 
 from __future__ import annotations
@@ -35,14 +36,10 @@ from pipeline.store.messages import (
 )
 
 COLUMNS_VERSION: Final = 3
-STORE_KINDS: Final = frozenset({TEMPLATED, VARIABLES, TEMPLATES})
 """Kinds of columns that are never on the wire."""
 
 RESERVED: Final = 16
 """Columns of a block beyond its metadata."""
-
-PLACE_BITS: Final = 11
-"""A column's id is its block's number and its place: 2^11 is more than there can be."""
 
 _PLACE: Final = struct.Struct(
     "<"
@@ -60,8 +57,8 @@ _NAME_BYTES_MAX: Final = METADATA_KEY_BYTES + 16
 Raw = tuple[str, int, int, bytes]
 """name, kind, values, data"""
 
-Fetch = Callable[[int], bytes]
-"""place of a column => its blob; raises FrameError when it is not there."""
+Fetch = Callable[[int, int], bytes]
+"""(offset, bytes) in all columns => these; raises FrameError when they aren't there."""
 
 
 class Stored(NamedTuple):
@@ -177,9 +174,11 @@ def open_columns(rows: int, directory: Sequence[Stored], fetch: Fetch) -> Batch:
     """A batch that fetches what it is asked for; raises FrameError."""
     columns: dict[str, Column] = {}
     blobs: dict[str, StoredBlob] = {}
-    for place, (field, crc) in enumerate(directory):
+    offset = 0
+    for field, crc in directory:
         _check_field(field, rows)
-        read = partial(_fetched, fetch, place, field, crc)
+        read = partial(_fetched, fetch, offset, field, crc)
+        offset += field.stored
         if field.kind not in STORE_KINDS:
             columns[field.name] = StoredColumn(field, read)
             continue
@@ -198,7 +197,8 @@ def _messages(rows: int, blobs: dict[str, StoredBlob]) -> MessageColumn:
     if VARIABLES_NAME not in blobs:
         raise bad(f"{MESSAGE} without the column {VARIABLES_NAME}")
     codes, variables = blobs[MESSAGE], blobs[VARIABLES_NAME]
-    return MessageColumn(rows, codes, variables, blobs.get(TEMPLATES_NAME))
+    templates, others = blobs.get(TEMPLATES_NAME), blobs.get(UNSTRUCTURED_NAME)
+    return MessageColumn(rows, codes, variables, templates, others)
 
 
 def _check_field(field: Field, rows: int) -> None:
@@ -210,8 +210,8 @@ def _check_field(field: Field, rows: int) -> None:
         raise bad(f"{field.name}: {field.present} values in {rows} rows")
 
 
-def _fetched(fetch: Fetch, place: int, field: Field, crc: int) -> bytes:
-    blob = fetch(place)
+def _fetched(fetch: Fetch, offset: int, field: Field, crc: int) -> bytes:
+    blob = fetch(offset, field.stored) if field.stored else b""
     if len(blob) != field.stored or crc32(blob) != crc:
         raise FrameError("damaged", f"{field.name}: its checksum is wrong")
     return blob

@@ -28,7 +28,9 @@ _HEADER: Final = struct.Struct(">BHHHB")
 """kind => u8, first free block => u16, cells => u16, start of content => u16, fragments
 => u8"""
 
-_LOCAL_LEAST: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
+LOCAL_LEAST: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
+"""Of a payload that goes on elsewhere, at least so many bytes stand in its cell."""
+
 _INTEGERS: Final = (0, 1, 2, 3, 4, 6, 8)
 _BLOB: Final = 12
 _TABLE_INTERIOR_KEY: Final = 1 << 63
@@ -180,8 +182,8 @@ def _local_bytes(size: int, kind: Kind) -> int:
     most = _LOCAL_MOST[kind]
     if size <= most:
         return size
-    local = _LOCAL_LEAST + (size - _LOCAL_LEAST) % OVERFLOW_BYTES
-    return local if local <= most else _LOCAL_LEAST
+    local = LOCAL_LEAST + (size - LOCAL_LEAST) % OVERFLOW_BYTES
+    return local if local <= most else LOCAL_LEAST
 
 
 def record_types(payload: bytes) -> tuple[tuple[int, ...], int]:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from pipeline.store.bound import CRC_BYTES
 from pipeline.store.check import TREE_TYPES, free_pages, is_map, owner
+from pipeline.store.cuts import SEGMENT_BYTES
 from pipeline.store.images import Images
 from pipeline.store.pages import (
     HEAD_BYTES,
@@ -38,7 +40,6 @@ from pipeline.store.rows import (
     pattern_row,
     producer_row,
 )
-from pipeline.store.schema import PAGE_BYTES
 
 _BLOCK: Final = re.compile(
     rb"(?=[\x0e-\x20]\x00[\x01-\x06\x08\x09]{6}[\x00-\x06\x08\x09][\x01-\x06\x08\x09]{2})",
@@ -60,7 +61,7 @@ _COMPACTED: Final = re.compile(
 _BLOB: Final = re.compile(
     rb"(?=[\x03-\x06]\x00(?:[\x80-\xff]{1,3})?[\x00-\x7f])", re.DOTALL
 )
-"""A record of `columns` or `filters`: the id, a blob."""
+"""A record of `segments` or `filters`: the id, a blob."""
 
 _VARINT_MOST: Final = 9
 _KINDS: Final = frozenset(Kind)
@@ -88,7 +89,7 @@ class PatternFound(NamedTuple):
 
 
 class BlobFound(NamedTuple):
-    """A row of `columns` or `filters`: only its checksum will tell."""
+    """A row of `segments` or `filters`: only its checksum will tell."""
 
     id: int
     data: bytes
@@ -120,17 +121,14 @@ def readable(images: Images, mark: Mark) -> Iterator[Found]:
             yield from _of_index(images, cell, mark)
 
 
-def blobs(images: Images, sizes: dict[int, int]) -> Iterator[BlobFound]:
-    """Rows of `columns` that have an id and size of `sizes`, and all small ones.
-
-    More than one may have the same id; filters are among the small ones.
-    """
+def blobs(images: Images) -> Iterator[BlobFound]:
+    """Rows of `segments` and `filters`; more than one may have the same id."""
     for cell, kind in _all_cells(images):
         if kind is not Kind.TABLE_LEAF:
             continue
         with suppress(PageError):
             size = blob_row(cell)
-            if sizes.get(cell.key) == size or size <= PAGE_BYTES:
+            if size <= SEGMENT_BYTES + CRC_BYTES:
                 yield BlobFound(cell.key, blob_of(cell, size, images.payload))
 
 

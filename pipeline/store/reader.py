@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from pipeline.errors import FrameError, StoreError
-from pipeline.store import bloom, compacted
+from pipeline.store import bloom, compacted, cuts
 from pipeline.store.block import (
     Block,
     Counts,
@@ -21,9 +21,8 @@ from pipeline.store.block import (
     parse_counts,
     place_checksum,
 )
-from pipeline.store.columns import PLACE_BITS
+from pipeline.store.bound import bind
 from pipeline.store.database import Connection, DatabaseError, open_reader
-from pipeline.store.filters import bind
 from pipeline.store.kept import Kept
 from pipeline.store.live import Live
 from pipeline.store.opened import CompactedBlock, Covered
@@ -205,24 +204,23 @@ class Reader:
             covered,
             directory,
             partial(self._header_blob, block_id),
-            partial(self._column_blob, block_id),
+            partial(self._column_bytes, block_id),
         )
 
     def _header_blob(self, block_id: int, name: str) -> bytes:
         ((_, blob),) = self._blobs_of([block_id], name)
         return blob
 
-    def _column_blob(self, block_id: int, place: int) -> bytes:
-        key = (block_id - COMPACTED) << PLACE_BITS | place
+    def _column_bytes(self, block_id: int, offset: int, size: int) -> bytes:
+        keys = cuts.keys(block_id - COMPACTED, offset, size)
+        statement = "SELECT data FROM segments WHERE id BETWEEN ? AND ? ORDER BY id"
         try:
-            found = self._fetch("SELECT data FROM columns WHERE id = ?", (key,))
+            found = self._fetch(statement, (keys[0], keys[-1]))
         except StoreError as error:
             raise FrameError("damaged", str(error)) from None
-        if not found:
-            raise FrameError("damaged", f"{_gone(block_id)}: column {place}")
-        blob: bytes = found[0][0]
-        self.fetched += len(blob)
-        return blob
+        if len(found) != len(keys):
+            raise FrameError("damaged", f"{_gone(block_id)}, or a part of it")
+        return cuts.slice_of([data for (data,) in found], offset, size)
 
     def _blobs_of(
         self, block_ids: Sequence[int], name: str

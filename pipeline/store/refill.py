@@ -11,24 +11,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
-from zlib import crc32
 
 from pipeline.batch.layout import MESSAGE, REQUIRED, SHAPE
 from pipeline.errors import FrameError
+from pipeline.store.bound import is_sound
 from pipeline.store.columns import (
-    PLACE_BITS,
     Fetch,
     Stored,
     open_columns,
     parse_directory,
 )
+from pipeline.store.cuts import every_key, keys, sizes, slice_of
 from pipeline.store.database import Connection
-from pipeline.store.filters import is_sound
 from pipeline.store.images import Images
 from pipeline.store.ledger import Ledger
 from pipeline.store.live import Live
 from pipeline.store.message_column import MessageColumn
-from pipeline.store.messages import TEMPLATES_NAME, VARIABLES_NAME
+from pipeline.store.messages import (
+    TEMPLATES_NAME,
+    UNSTRUCTURED_NAME,
+    VARIABLES_NAME,
+)
 from pipeline.store.patterns import parse_patterns
 from pipeline.store.readable import (
     BlockFound,
@@ -50,12 +53,14 @@ from pipeline.store.schema import (
 )
 from pipeline.store.template_table import signed, template_row
 
-_NEEDED: Final = frozenset({*REQUIRED, SHAPE, VARIABLES_NAME, TEMPLATES_NAME})
+_NEEDED: Final = frozenset(
+    {*REQUIRED, SHAPE, VARIABLES_NAME, TEMPLATES_NAME, UNSTRUCTURED_NAME}
+)
 _TEXTS: Final = {
     "blocks": "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "compacted": "INSERT INTO compacted VALUES"
     " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    "columns": "INSERT OR IGNORE INTO columns VALUES (?, ?)",
+    "segments": "INSERT OR IGNORE INTO segments VALUES (?, ?)",
     "filters": "INSERT OR IGNORE INTO filters VALUES (?, ?)",
     "patterns": "INSERT OR IGNORE INTO patterns VALUES (?, ?, ?, ?, ?)",
     "letters": "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -89,9 +94,8 @@ class Refill:
         """Write every row that can be kept, and tell the ledger."""
         for found in readable(self._images, self._ledger.add_mark):
             self._keep(found)
-        columns = self._columns()
-        self._keep_blobs(columns)
-        self._keep_complete(columns)
+        directories = self._directories()
+        self._keep_complete(directories, self._keep_blobs(directories))
         live: Live[_Range] = Live()
         for block in sorted(self._fresh) + [
             _Range(row.id, row.first, row.last, row.rows, row.committed, row.runs)
@@ -155,49 +159,46 @@ class Refill:
     def _insert(self, table: str, values: Any) -> None:
         self._connection.execute(_TEXTS[table], values)
 
-    def _columns(self) -> dict[int, Stored]:
-        """The columns of all compacted blocks, by their ids."""
+    def _directories(self) -> dict[int, list[Stored]]:
+        """The columns of all compacted blocks that have rows."""
         found = {}
         for row in list(self._compacted.values()):
             if not row.rows:
                 continue
             try:
-                _, directory = parse_directory(row.directory)
+                _, found[row.id] = parse_directory(row.directory)
             except FrameError:  # of a newer program, whose version 5 this is not
                 del self._compacted[row.id]
-                continue
-            for place, stored in enumerate(directory):
-                found[(row.id - COMPACTED) << PLACE_BITS | place] = stored
         return found
 
-    def _keep_blobs(self, columns: dict[int, Stored]) -> None:
-        sizes = {key: stored.field.stored for key, stored in columns.items()}
-        for key, data in blobs(self._images, sizes):
-            column = columns.get(key)
-            if (
-                column is not None
-                and column.field.stored == len(data)
-                and column.crc == crc32(data)
-            ):
-                self._insert("columns", (key, data))
-            elif is_sound(key, data):
+    def _keep_blobs(self, directories: dict[int, list[Stored]]) -> set[int]:
+        """Write segments and filters; the ids of the segments that are there."""
+        wanted: dict[int, int] = {}
+        for block_id, directory in directories.items():
+            total = sum(stored.field.stored for stored in directory)
+            wanted |= sizes(block_id - COMPACTED, total)
+        there = set()
+        for key, data in blobs(self._images):
+            if not is_sound(key, data):
+                continue
+            if wanted.get(key) == len(data):
+                self._insert("segments", (key, data))
+                there.add(key)
+            else:
                 self._insert("filters", (key, data))
+        return there
 
-    def _keep_complete(self, columns: dict[int, Stored]) -> None:
+    def _keep_complete(
+        self, directories: dict[int, list[Stored]], there: set[int]
+    ) -> None:
         """Write the compacted blocks that have what every entry needs."""
-        there = {key for (key,) in self._connection.execute("SELECT id FROM columns")}
-        incomplete = {
-            COMPACTED + (key >> PLACE_BITS)
-            for key, stored in columns.items()
-            if key not in there and stored.field.name in _NEEDED
-        }
-        for block_id in incomplete:
-            del self._compacted[block_id]
-            first = (block_id - COMPACTED) << PLACE_BITS
-            self._connection.execute(
-                "DELETE FROM columns WHERE id BETWEEN ? AND ?",
-                (first, first + (1 << PLACE_BITS) - 1),
-            )
+        for block_id, directory in directories.items():
+            if not _is_complete(block_id, directory, there):
+                del self._compacted[block_id]
+                self._connection.execute(
+                    "DELETE FROM segments WHERE id BETWEEN ? AND ?",
+                    every_key(block_id - COMPACTED),
+                )
         for row in self._compacted.values():
             self._insert("compacted", row)
             self._complete_patterns(row)
@@ -220,11 +221,23 @@ class Refill:
                 self._insert("patterns", whole)
 
     def _fetch(self, block_id: int) -> Fetch:
-        def fetch(place: int) -> bytes:
-            key = (block_id - COMPACTED) << PLACE_BITS | place
-            ((blob,),) = self._connection.execute(
-                "SELECT data FROM columns WHERE id = ?", (key,)
+        def fetch(offset: int, size: int) -> bytes:
+            within = keys(block_id - COMPACTED, offset, size)
+            found = self._connection.execute(
+                "SELECT data FROM segments WHERE id BETWEEN ? AND ? ORDER BY id",
+                (within[0], within[-1]),
             )
-            return bytes(blob)
+            return slice_of([data for (data,) in found], offset, size)
 
         return fetch
+
+
+def _is_complete(block_id: int, directory: list[Stored], there: set[int]) -> bool:
+    """Whether all that every entry needs can be read."""
+    offset = 0
+    for field, _ in directory:
+        within = keys(block_id - COMPACTED, offset, field.stored)
+        offset += field.stored
+        if field.name in _NEEDED and field.stored and not there.issuperset(within):
+            return False
+    return True

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import StoreError
-from pipeline.store.columns import PLACE_BITS
+from pipeline.store.bound import bind
 from pipeline.store.compacted import Compacted, Template, header_checksum, tombstone
+from pipeline.store.cuts import cut, every_key
 from pipeline.store.database import Connection
-from pipeline.store.filters import bind
 from pipeline.store.live import Live
 from pipeline.store.runs import entries_by_producer, parse_runs
 from pipeline.store.schema import (
@@ -135,11 +135,7 @@ class Replacing:
 
     def _insert_blobs(self, number: int, block: Compacted) -> None:
         self._connection.executemany(
-            "INSERT INTO columns VALUES (?, ?)",
-            (
-                (number << PLACE_BITS | place, data)
-                for place, data in enumerate(block.columns)
-            ),
+            "INSERT INTO segments VALUES (?, ?)", cut(number, block.columns)
         )
         self._connection.executemany(
             "INSERT INTO filters VALUES (?, ?)",
@@ -207,10 +203,9 @@ class Replacing:
         self._delete_ids("blocks", fresh)
         self._delete_ids("compacted", joined)
         for block_id in joined:
-            number = block_id - COMPACTED
             self._connection.execute(
-                "DELETE FROM columns WHERE id BETWEEN ? AND ?",
-                (number << PLACE_BITS, (number + 1 << PLACE_BITS) - 1),
+                "DELETE FROM segments WHERE id BETWEEN ? AND ?",
+                every_key(block_id - COMPACTED),
             )
         ((partitions,),) = self._connection.execute(
             "SELECT coalesce(max(id) >> ?, 0) FROM filters", (FILTER_BITS,)

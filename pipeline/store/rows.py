@@ -155,7 +155,7 @@ def blob_row(cell: Cell) -> int:
     """Bytes of a row's blob, which is all it has beside its id; raises PageError."""
     types, _ = record_types(cell.local)
     if len(types) != 2 or types[0] != 0 or types[1] < _BLOB or types[1] % 2:
-        raise PageError("not a row of columns or filters")
+        raise PageError("not a row of segments or filters")
     return value_sizes(types)[1]
 
 

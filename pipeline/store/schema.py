@@ -92,7 +92,7 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
             commits    BLOB NOT NULL
         ) STRICT
         """,
-        "CREATE TABLE columns (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+        "CREATE TABLE segments (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
         "CREATE TABLE filters (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
         """
         CREATE TABLE patterns (
