@@ -31,11 +31,14 @@ from pipeline.store.messages import (
     TEMPLATED,
     TEMPLATES,
     TEMPLATES_NAME,
+    UNSTRUCTURED,
+    UNSTRUCTURED_NAME,
     VARIABLES,
     VARIABLES_NAME,
 )
 
 COLUMNS_VERSION: Final = 3
+STORE_KINDS: Final = frozenset({TEMPLATED, VARIABLES, TEMPLATES, UNSTRUCTURED})
 """Kinds of columns that are never on the wire."""
 
 RESERVED: Final = 16

@@ -28,7 +28,7 @@ from pipeline.batch.read import (
 )
 from pipeline.compression import Bytes
 from pipeline.store.slots import Slots
-from pipeline.store.stretches import U8, copy_segments, places_of
+from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
 _ROWS: Final = 4096
@@ -74,7 +74,7 @@ class _Templates(NamedTuple):
 
 
 class _Opened:
-    """What rebuilding needs: pieces, slots and other messages, and all their bytes."""
+    """What rebuilding needs: pieces and slots, and the bytes of both."""
 
     def __init__(self, templates: _Templates, slots: Slots) -> None:
         self.slots = slots
@@ -86,14 +86,11 @@ class _Opened:
         pieces = copy_segments(np.concatenate([static, slots.affixes]), starts, sizes)
         self.piece_sizes = sizes[::3] + sizes[1::3] + sizes[2::3]
         self.piece_starts = np.cumsum(self.piece_sizes) - self.piece_sizes
-        others = slots.others
-        self.other_sizes = others.lengths + 1
-        self.other_starts = np.cumsum(self.other_sizes) - self.other_sizes + len(pieces)
-        self.text_at = len(pieces) + len(others.data)
-        self._fixed = self.text_at + len(slots.text)
-        parts = [np.frombuffer(part, np.uint8) for part in (pieces, others.data)]
+        self.text_at = len(pieces)
+        self._fixed = len(pieces) + len(slots.text)
         room = np.empty(_ROOM, np.uint8)
-        self._source = np.concatenate([*parts, slots.text, room])
+        static = np.frombuffer(pieces, np.uint8)
+        self._source = np.concatenate([static, slots.text, room])
 
     def source(self, numbers: U8) -> U8:
         """All bytes, with these at the end; valid until it is called again."""
@@ -111,6 +108,7 @@ class MessageColumn(Column):
         "_codes",
         "_ids",
         "_opened",
+        "_others",
         "_parsed",
         "_ranks",
         "_sources",
@@ -123,12 +121,11 @@ class MessageColumn(Column):
         codes: Source,
         variables: Source,
         templates: Source | None,
-        ids: Ids | None = None,
+        unstructured: Source | None,
     ) -> None:
-        """`templates` is None where no message has one; `ids` are theirs if known."""
+        """`templates` is None where no message has one, `unstructured` where all."""
         super().__init__(Field(MESSAGE, Kind.TEXT, Codec.PLAIN, rows, 0, 0), b"")
-        self._sources = codes, variables, templates
-        self._ids = ids
+        self._sources = codes, variables, templates, unstructured
         self._forget()
 
     def _forget(self) -> None:
@@ -137,6 +134,8 @@ class MessageColumn(Column):
         self._templates: list[bytes] | None = None
         self._parsed: _Templates | None = None
         self._opened: _Opened | None = None
+        self._others: Texts | None = None
+        self._ids: Ids | None = None
 
     def forget(self) -> None:
         """Drop what can be read again."""
@@ -171,7 +170,7 @@ class MessageColumn(Column):
         """The template's id of each row, those of rows without a code included."""
         ids: Ids = np.concatenate([np.zeros(1, np.uint64), self.pattern_ids])
         ids = np.take(ids, self.codes)
-        ids[self.codes == 0] = text_ids(self._open().slots.others)
+        ids[self.codes == 0] = text_ids(self._read_others())
         return ids
 
     def rows_of(self, codes: Ints) -> Ints:
@@ -180,10 +179,18 @@ class MessageColumn(Column):
         wanted[codes] = True
         return np.flatnonzero(wanted[self.codes])
 
+    def marked(self, wanted: Callable[[Slots], Mask]) -> Texts:
+        """The templates, with 0xFE in the place of variables that are not wanted."""
+        texts = self._read_templates().texts
+        keep = wanted(self._open().slots)
+        data = np.frombuffer(bytearray(texts.data), np.uint8)
+        data[np.flatnonzero(data == VARIABLE[0])[~keep]] = _UNWANTED
+        return Texts(texts.lengths, data.tobytes())
+
     def texts_of(self, rows: Ints) -> Texts:
         """Lengths and bytes of the rows' messages, each with a newline behind it."""
         parts = [
-            self._rebuild(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)
+            self._texts_of(rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)
         ]
         if not parts:
             return Texts(np.empty(0, np.int64), b"")
@@ -222,15 +229,56 @@ class MessageColumn(Column):
             templates = self._read_templates()
             counts = np.bincount(self.codes, minlength=len(templates.slots))
             of_slots = np.repeat(counts, templates.slots)
-            slots = Slots(self._sources[1].data, of_slots, int(counts[0]))
+            slots = Slots(self._sources[1].data, of_slots)
             self._opened = _Opened(templates, slots)
         return self._opened
 
-    def _rebuild(self, rows: Ints) -> Texts:
-        opened = self._open()
+    def _read_others(self) -> Texts:
+        """The messages without a template."""
+        if self._others is None:
+            count, source = int(np.count_nonzero(self.codes == 0)), self._sources[3]
+            if (source is None) != (count == 0):
+                raise bad(f"{count} messages without a template can't be read")
+            self._others = Texts(np.empty(0, np.int64), b"")
+            if source is not None:
+                self._others = read_texts(source.data, count, terminated=True)
+        return self._others
+
+    def _texts_of(self, rows: Ints) -> Texts:
+        """Of some thousand rows."""
+        plain = self.codes[rows] == 0
+        if plain.all():
+            return self._plain(rows)
+        if not plain.any():
+            return self._rebuild(rows)
+        both = self._plain(rows[plain]), self._rebuild(rows[~plain])
+        lengths = np.empty(len(rows), np.int64)
+        lengths[plain], lengths[~plain] = both[0].lengths, both[1].lengths
+        sizes = lengths + 1
+        starts = np.where(plain, 0, len(both[0].data))
+        for chosen in (plain, ~plain):
+            starts[chosen] += np.cumsum(sizes[chosen]) - sizes[chosen]
+        return Texts(lengths, copy_long(both[0].data + both[1].data, starts, sizes))
+
+    def _plain(self, rows: Ints) -> Texts:
+        others, places = self._read_others(), self._ranked(rows)
+        first, last = int(places[0]), int(places[-1])
+        lengths = others.lengths[places]
+        ends = ends_of(others.lengths, 1)
+        starts = ends - others.lengths
+        if last - first + 1 == len(rows) and bool((np.diff(places) == 1).all()):
+            return Texts(lengths, others.data[int(starts[first]) : int(ends[last]) + 1])
+        return Texts(lengths, copy_long(others.data, starts[places], lengths + 1))
+
+    def _ranked(self, rows: Ints) -> Ints:
         if self._ranks is None:
             self._ranks = ranks_of(self.codes)
-        codes, ranks = self.codes[rows].astype(np.int64), self._ranks[rows]
+        return self._ranks[rows]
+
+    def _rebuild(self, rows: Ints) -> Texts:
+        """Of rows with a template."""
+        opened = self._open()
+        codes, ranks = self.codes[rows].astype(np.int64), self._ranked(rows)
         slots = opened.slots_of[codes]
         ends = np.cumsum(2 * slots + 1)
         firsts = ends - 2 * slots - 1
@@ -245,9 +293,6 @@ class MessageColumn(Column):
         which, _ = places_of(opened.first_slots[codes], slots)
         values = opened.slots.values(which, np.repeat(ranks, slots))
         starts[at], sizes[at] = values.starts + opened.text_at, values.sizes
-        plain = np.flatnonzero(codes == 0)
-        starts[firsts[plain]] = opened.other_starts[ranks[plain]]
-        sizes[firsts[plain]] = opened.other_sizes[ranks[plain]]
         lengths = np.add.reduceat(sizes, firsts) - 1
         return Texts(
             lengths, copy_segments(opened.source(values.numbers), starts, sizes)

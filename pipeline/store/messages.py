@@ -1,10 +1,12 @@
-"""Messages of a block as templates and what differs: three columns.
+"""Messages of a block as templates and what differs: four columns.
 
     message    kind TEMPLATED: width u8 (1 or 2), then a code for each row, as byte
                planes, lowest first; 0: without a template, k: template k - 1
     variables  kind VARIABLES: see `slots`
     templates  kind TEMPLATES: number u32, then the block's templates as TEXT data, the
                most frequent first
+    unstructured  kind UNSTRUCTURED: TEXT data, the messages without a template; a
+               column of its own, as whoever looks for text often needs nothing else
 
 A template that too few rows of the block have is not worth its place: their messages
 keep their text.  So do those whose template is longer than TEMPLATE_BYTES.
@@ -34,10 +36,12 @@ __all__ = ["MessageColumn", "encode_messages"]
 TEMPLATED: Final = 64
 VARIABLES: Final = 65
 TEMPLATES: Final = 66
+UNSTRUCTURED: Final = 67
 """Kinds of the columns below; they stand in the store only, never on the wire."""
 
 VARIABLES_NAME: Final = "variables"
 TEMPLATES_NAME: Final = "templates"
+UNSTRUCTURED_NAME: Final = "unstructured"
 
 ROWS_MIN: Final = 4
 """Rows of a block that make a template worth its place."""
@@ -88,8 +92,7 @@ def encode_messages(
     patterns = _patterns(codes, ids, times)
     others = _others(texts, codes)
     values = _by_slot(found, codes, templates, patterns.counts)
-    rest = _text(others) if patterns.rest else b""
-    variables = pack_slots(texts.data, Words(texts.data), values, rest)
+    variables = pack_slots(texts.data, Words(texts.data), values)
     columns = [
         Stored(MESSAGE, TEMPLATED, len(codes), _pack_codes(codes, len(templates))),
         Stored(VARIABLES_NAME, VARIABLES, len(values.starts), variables),
@@ -97,6 +100,9 @@ def encode_messages(
     if templates:
         data = _pack_templates(templates)
         columns.append(Stored(TEMPLATES_NAME, TEMPLATES, len(templates), data))
+    if patterns.rest:
+        rest = Stored(UNSTRUCTURED_NAME, UNSTRUCTURED, patterns.rest, _text(others))
+        columns.append(rest)
     hashes = hash_spans(texts.data, found.starts, found.sizes, found.digits)
     tokens = np.concatenate([hashes, hash_tokens(others.data)])
     return Messages(columns, patterns, templates, tokens)

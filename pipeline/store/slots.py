@@ -14,7 +14,6 @@ slots in the order of templates (g slots in all), written as `forms` says.  Data
                      width, as byte planes, lowest first
     hex              two digits a byte; an odd number of them has a zero in front
     texts            each value of a TEXT slot, and \\n (no variable has one inside)
-    the messages without a template, as TEXT data
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch.read import UNSIGNED, Ints, Texts, bad, read_integers, read_texts
+from pipeline.batch.read import UNSIGNED, Ints, bad, read_integers
 from pipeline.batch.seal import integers
 from pipeline.compression import Bytes
 from pipeline.store.digits import POWERS, Unsigned, Words, parse_numbers, write_numbers
@@ -62,10 +61,10 @@ _ZERO: Final = ord("0")
 Mask = npt.NDArray[np.bool_]
 
 
-def pack_slots(data: bytes, words: Words, values: Variables, rest: bytes) -> bytes:
-    """The column; `rest` are the messages without a template as TEXT data."""
+def pack_slots(data: bytes, words: Words, values: Variables) -> bytes:
+    """The column of these values."""
     if not len(values.counts):
-        return _HEAD.pack(0, 0, 0, 0, 0) + rest
+        return _HEAD.pack(0, 0, 0, 0, 0)
     shapes = shapes_of(data, words, values)
     numbers, bases, widths = _numbers(words, values, shapes)
     widths += shapes.hex_digits
@@ -80,7 +79,7 @@ def pack_slots(data: bytes, words: Words, values: Variables, rest: bytes) -> byt
         [
             _HEAD.pack(len(values.counts), *sizes),
             *(head.astype(np.uint8).tobytes() for head in heads),
-            *(bases, affixes, *numbers, hexes, texts, rest),
+            *(bases, affixes, *numbers, hexes, texts),
         ]
     )
 
@@ -154,16 +153,17 @@ class _Reader:
         taken, self._view = self._view[:size], self._view[size:]
         return taken
 
-    def rest(self) -> memoryview:
-        """All others."""
-        return self._view
+    def end(self) -> None:
+        """Nothing may be left."""
+        if len(self._view):
+            raise bad(f"{len(self._view)} bytes behind the variables")
 
 
 class Slots:
-    """The column opened: any of its values as text, and the other messages."""
+    """The column opened: any of its values as text."""
 
-    def __init__(self, data: Bytes, counts: Ints, others: int) -> None:
-        """`counts`: values of each slot; `others`: messages without a template."""
+    def __init__(self, data: Bytes, counts: Ints) -> None:
+        """`counts`: values of each slot."""
         reader = _Reader(data)
         slots, bases, affixes, hexes, texts = _HEAD.unpack(reader.take(_HEAD.size))
         if slots != len(counts):
@@ -186,7 +186,7 @@ class Slots:
         text = reader.take(texts)
         self._ends = _read_ends(text, int(totals[TEXT])) + len(digits)
         self.text = np.concatenate([digits, np.frombuffer(text, np.uint8)])
-        self.others = _others(reader.rest(), others)
+        reader.end()
 
     def _check(self) -> None:
         wrong = self._forms > HEX
@@ -227,6 +227,29 @@ class Slots:
         chosen = self._forms == HEX
         self._firsts[chosen] = 2 * self._firsts[chosen] + (self._widths[chosen] & 1)
         return np.frombuffer(view.hex().encode(), np.uint8)
+
+    def may_hold(self, run: bytes, *, whole: bool) -> Mask:
+        """Slots of which a value may have these bytes, folded and of one token.
+
+        `whole`: may be them.
+        """
+        size = self.prefixes + self.suffixes
+        ends = np.cumsum(size)
+        affixes = np.frombuffer(self.affixes.tobytes().lower(), np.uint8)
+        folded = self.text.tobytes().lower()
+        text = np.frombuffer(folded, np.uint8)
+        known = np.bincount(text, minlength=256) > 0
+        may: Mask = np.ones(len(size), np.bool_)
+        for byte in sorted(set(run)):
+            before = np.concatenate([[0], np.cumsum(affixes == byte)])
+            held = before[ends] > before[ends - size]
+            held |= self._numeric & _is_digit(byte)
+            held |= (self._forms == HEX) & (byte in b"0123456789abcdef")
+            may &= held | ((self._forms == TEXT) & known[byte])
+        may[(self._forms == TEXT) & (size == 0)] &= run in folded
+        if whole:
+            may &= (self._forms != HEX) | (size + self._widths == len(run))
+        return may
 
     def values(self, slots: Ints, ranks: Ints) -> Values:
         """The text of some values, without affixes: the rank-th of each slot."""
@@ -274,9 +297,5 @@ def _read_ends(view: memoryview, total: int) -> Ints:
     return np.concatenate([[-1], ends])
 
 
-def _others(view: memoryview, count: int) -> Texts:
-    if count:
-        return read_texts(view, count, terminated=True)
-    if len(view):
-        raise bad(f"{len(view)} bytes behind the variables")
-    return Texts(np.empty(0, np.int64), b"")
+def _is_digit(byte: int) -> bool:
+    return ord("0") <= byte <= ord("9")

@@ -28,6 +28,12 @@ def copy_segments(source: U8, starts: Ints, sizes: Ints) -> bytes:
     return bytes(source[places_of(starts, sizes)[0]])
 
 
+def copy_long(source: bytes, starts: Ints, sizes: Ints) -> bytes:
+    """As copy_segments, of stretches so long (30 bytes) that slices cost less."""
+    places = map(slice, starts.tolist(), (starts + sizes).tolist())
+    return b"".join(map(source.__getitem__, places))
+
+
 def gather(data: bytes, starts: Ints, sizes: Ints) -> bytes:
     """Their bytes, with a newline behind each; one more byte of data follows each."""
     places, begins = places_of(starts, sizes + 1)

@@ -31,6 +31,7 @@ MESSAGE = st.one_of(
     st.lists(WORD, max_size=12).map(" ".join),
     st.integers(0, 10**20).map("job {0} of {0:05d} done".format),
 )
+NAMES = ["message", "variables", "templates", "unstructured"]
 MESSAGES = st.lists(MESSAGE, min_size=1, max_size=12).map(lambda few: few * ROWS_MIN)
 
 
@@ -55,12 +56,12 @@ def encode(messages: list[bytes]) -> Messages:
 def column_of(encoded: Messages, data: dict[str, bytes] | None = None) -> MessageColumn:
     """The column that a reader makes of it."""
     found = {part.name: part.data for part in encoded.columns} | (data or {})
-    templates = found.get("templates")
+    optional = (found.get(name) for name in ("templates", "unstructured"))
     return MessageColumn(
         encoded.columns[0].values,
         Data(found["message"]),
         Data(found["variables"]),
-        None if templates is None else Data(templates),
+        *(None if data is None else Data(data) for data in optional),
     )
 
 
@@ -182,7 +183,7 @@ def test_ids_are_equal_whatever_the_block(messages: list[str]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(MESSAGES, st.sampled_from(["message", "variables", "templates"]), st.data())
+@given(MESSAGES, st.sampled_from(NAMES), st.data())
 def test_damaged_columns_are_refused_or_read(
     messages: list[str], name: str, data: st.DataObject
 ) -> None:
