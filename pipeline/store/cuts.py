@@ -2,8 +2,8 @@
 
 All columns, one after another, are cut into segments: rows of a size of which SQLite
 keeps 2,031 bytes beside the key, eight to a page, and the rest on four full pages.
-With a row a column, half of each one's first page stayed empty: 7.5 of 54 bytes an
-entry in 1,000,000 of the corpus.
+With a row a column, half of each one's first page stayed empty: 44.3 instead of 42.6
+bytes an entry (1,000,000 of the corpus in 16 blocks, level 3).
 """
 
 from __future__ import annotations
