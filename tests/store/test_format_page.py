@@ -17,7 +17,22 @@ from pipeline.batch.read import read_integers
 from pipeline.compression import decompress
 from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, DEAD_LETTER_BYTES
 from pipeline.store.block import CELLS_MAX, MINUTE, Part, seal_block
-from pipeline.store.schema import PAGE_BYTES, STEPS, VERSION
+from pipeline.store.columns import RESERVED
+from pipeline.store.cuts import SEGMENT_BITS, SEGMENT_BYTES
+from pipeline.store.schema import (
+    COMPACTED,
+    DELETED,
+    FILTER_BITS,
+    FORGOTTEN,
+    LAST,
+    LAST_COMPACTED,
+    PAGE_BYTES,
+    PURGED,
+    REMOVED,
+    REMOVED_COMPACTED,
+    STEPS,
+    VERSION,
+)
 from pipeline.store.writer import DEAD_LETTERS_MAX
 from pipeline.wire.codec import batch_of
 from tests.wire.messages import NOW, PRODUCER, entry
@@ -41,9 +56,10 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 
 def test_each_column_is_explained() -> None:
-    """Of the two tables that others may read."""
-    for table in ("blocks", "producers"):
-        statement = next(text for text in STEPS[0] if f"TABLE {table} " in text)
+    """Of the tables that others may read."""
+    texts = [text for step in STEPS for text in step]
+    for table in ("blocks", "compacted", "producers"):
+        statement = next(text for text in texts if f"TABLE {table} " in text)
         columns = re.findall(
             r"^ +(\w+) +(?:INTEGER|BLOB|TEXT)", statement, re.MULTILINE
         )
@@ -65,6 +81,11 @@ def test_each_column_is_explained() -> None:
         f"nanoseconds / {MINUTE:,}",
         f"the newest {DEAD_LETTERS_MAX:,}",
         f"the first {DEAD_LETTER_BYTES:,}",
+        f"above 2^40 = {COMPACTED:,}",
+        f"x 2^{SEGMENT_BITS} + place",
+        f"x 2^{FILTER_BITS} + number",
+        f"segments of {SEGMENT_BYTES:,} bytes",
+        f"columns, up to {BLOCK_COLUMNS + RESERVED:,}",
     ],
 )
 def test_numbers_of_the_page_are_those_of_the_code(words: str) -> None:
@@ -107,6 +128,16 @@ def test_a_block_can_be_read_by_the_page() -> None:
     head = struct.pack("<IqqI", 2, NOW, NOW, crc32(sealed.data))
     assert len(head) == 24
     assert crc32(head + sealed.counts + sealed.runs) == sealed.header_crc
+
+
+def test_every_key_of_meta_is_explained() -> None:
+    """They are all that tells what is not there any more."""
+    keys = {LAST, LAST_COMPACTED, REMOVED, REMOVED_COMPACTED, PURGED, FORGOTTEN}
+
+    explained = TEXT.split("| key of `meta` |")[1].split("\n\n")[0]
+
+    for key in {*keys, DELETED.strip(), "salvaged"}:
+        assert f"\n| {key}" in explained
 
 
 if __name__ == "__main__":
