@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "trace": "show what all sources did for one trace id",
     "get": "show one entry by its id",
     "context": "show the entries before and after one",
+    "explain": "show how a query is understood, what it takes, why it is empty",
     "export": "write all entries that match as NDJSON or CSV",
     "ledger": "say what became of each producer's entries",
     "ingester": "take entries in and store them",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.cli import options, session, showing
+from pipeline.cli.printable import on_one_line
 from pipeline.cli.session import Session
 from pipeline.cli.tables import Table
 
@@ -66,21 +68,22 @@ def show_pages(
     shown = showing.Entries(
         asking.out, json=arguments.json, fields=arguments.fields, marked=marked
     )
-    more = False
     reply: dict[str, Raw] = {}
     for reply in session.pages(asking, method, params, arguments.limit):
-        if not show_table(asking, reply):
-            shown.show(reply["logs"])
-        more = msgspec.json.decode(reply["truncated"], type=bool)
+        if show_table(asking, reply):
+            return
+        shown.show(reply["logs"])
     asking.warn_of_damage(reply)
-    if more:
+    if msgspec.json.decode(reply["truncated"], type=bool):
         asking.out.remark(f"{arguments.limit:,} are shown; --limit 0 shows all")
+    elif not shown.count:
+        asking.out.remark("nothing matches; `pipeline explain` says why")
 
 
 def show_count(asking: Session, reply: dict[str, Raw]) -> None:
     """Show how many entries match."""
-    asking.warn_of_damage(reply)
     if not show_table(asking, reply):
+        asking.warn_of_damage(reply)
         asking.out.raw(bytes(reply["count"]))
 
 
@@ -91,13 +94,24 @@ def show_table(asking: Session, reply: dict[str, Raw]) -> bool:
     found = msgspec.json.decode(reply["table"]) if "table" in reply else None
     if found is None:
         return False
+    asking.warn_of_damage(reply)
     table = Table(found["columns"], found["rows"])
     showing.show_table(
         asking.out, table, json=asking.arguments.json, bars=_bars_of(table)
     )
-    if found.get("truncated"):
-        asking.warn("the table has more rows than a reply may have")
+    for text in _remarks(found):
+        asking.warn(text)
     return True
+
+
+def _remarks(table: dict[str, Any]) -> Iterator[str]:
+    """What a table says of itself."""
+    if table.get("truncated"):
+        yield "the table has more rows than a reply may have"
+    for column, count in (table.get("skipped") or {}).items():
+        yield f"{on_one_line(column)}: {count:,} values are no numbers, left out"
+    for column, error in (table.get("estimated") or {}).items():
+        yield f"{on_one_line(column)} is estimated, to {error:.2%}"
 
 
 def _bars_of(table: Table) -> int | None:

@@ -89,7 +89,9 @@ class Remote:
         self, path: str, query: str = "", body: bytes | None = None
     ) -> http.client.HTTPResponse:
         """A response that is read while it is made, on a connection of its own."""
-        verb, headers = ("GET", {}) if body is None else ("POST", _JSON)
+        verb = "GET" if body is None else "POST"
+        # then the response owns the socket, and closing it closes that
+        headers = (_JSON if body is not None else {}) | {"Connection": "close"}
         path = f"{self._path}{path}?{query}" if query else self._path + path
         connection = self._connect()
         try:

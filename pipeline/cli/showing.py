@@ -25,6 +25,8 @@ class Entries:
         fields: Sequence[str] = (),
         marked: bool = False,
     ) -> None:
+        self.count = 0
+        """Entries shown so far."""
         self._out = out
         self._json = json
         self._lines = EntryLines(colour=out.colour, fields=fields, marked=marked)
@@ -34,7 +36,9 @@ class Entries:
         import msgspec
 
         if self._json:
-            for line in msgspec.json.decode(logs, type=list[msgspec.Raw]):
+            lines = msgspec.json.decode(logs, type=list[msgspec.Raw])
+            self.count += len(lines)
+            for line in lines:
                 self._out.raw(as_json(bytes(line)))
         else:
             self.show_values(msgspec.json.decode(logs))
@@ -42,6 +46,7 @@ class Entries:
 
     def show_values(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """The same of decoded ones, as lines."""
+        self.count += len(entries)
         self._lines.see(entries)
         for entry in entries:
             self._out.line(self._lines.text(entry))
