@@ -114,7 +114,7 @@ def entry_to_json(entry: Entry, identity: str) -> dict[str, Any]:
         "source": source,
         "level": LEVEL_NAMES.get(level, str(level)),
         "message": message,
-        "metadata": {key: _json_value(value) for key, value in metadata.items()}
+        "metadata": {key: json_value(value) for key, value in metadata.items()}
         if metadata
         else {},
         "tags": tags or [],
@@ -269,7 +269,7 @@ def _measure(value: object, path: str, depth: int) -> int:
     raise EntryError(path, _kind(value), "text, a number, a boolean, a list or a map")
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """The value as JSON can carry it: protobuf's names for what is no JSON number."""
     kind = type(value)
     if kind is str or kind is int:
@@ -278,7 +278,7 @@ def _json_value(value: Any) -> Any:
         # finite: infinities and NaN give NaN here
         return value if value - value == 0.0 else _NO_NUMBER[repr(value)]
     if kind is dict:
-        return {key: _json_value(item) for key, item in value.items()}
+        return {key: json_value(item) for key, item in value.items()}
     if kind is list or kind is tuple:
-        return [_json_value(item) for item in value]
+        return [json_value(item) for item in value]
     return base64.b64encode(value).decode("ascii") if kind is bytes else value

@@ -50,6 +50,7 @@ _SETTINGS: Final = (
         "bytes",
         "Bytes that one question reads from the store.",
     ),
+    ("groups", "query.max_groups", "groups", "Groups of one table."),
     ("rows_returned", "query.max_rows", "entries", "Entries that one reply has."),
     (
         "queries_running",

@@ -14,12 +14,12 @@ import numpy as np
 
 from pipeline.batch.layout import LEVEL, SOURCE
 from pipeline.level import LEVEL_NAMES, Level
+from pipeline.query.cells import CellStore
 from pipeline.query.requests import BUCKETS_MAX, FieldError
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
-from pipeline.store.block import MINUTE, Counts
-from pipeline.store.reader import Header
+from pipeline.store.block import MINUTE
 from pipeline.timestamp import SECOND
 
 _UNITS: Final = {"minute": MINUTE, "hour": 60 * MINUTE, "day": 1440 * MINUTE}
@@ -80,13 +80,19 @@ class Tally:
                 self.levels[LEVEL_NAMES.get(number, str(number))] += count
 
 
-def tally(scan: Scan, buckets: int, unit: str | None) -> Tally:
+def tally(scan: Scan, cells: CellStore, buckets: int, unit: str | None) -> Tally:
     """Count what the plan matches; raises CostError and CancelledError."""
-    grid = choose_buckets(_extent(scan), buckets, unit)
+    grid = choose_buckets(extent(scan), buckets, unit)
     counted = Tally(grid, np.zeros(grid.size, np.int64), np.zeros(grid.size, np.int64))
-    for header in scan.visit(descending=True):
+    found, rest = cells.gather(scan, scan.visit(descending=True), grid.width)
+    counts = found.counts
+    counted.add(
+        *(found.times, counts.sources, counts.source_codes, counts.levels),
+        counts.counts,
+    )
+    for header in rest:
         scan.budget.check()
-        if scan.may_match(header) and not _from_header(scan, header, counted):
+        if scan.may_match(header):
             matched = scan.match(header)
             if matched is not None:
                 _from_rows(*matched, counted)
@@ -118,7 +124,7 @@ def choose_buckets(
     return Buckets(width, first, size)
 
 
-def _extent(scan: Scan) -> tuple[int, int] | None:
+def extent(scan: Scan) -> tuple[int, int] | None:
     """First and last ns of the window; where it is open, of what is stored in it."""
     plan = scan.plan
     places = scan.headers.select(plan.low, plan.high, plan.mark)
@@ -130,34 +136,6 @@ def _extent(scan: Scan) -> tuple[int, int] | None:
     low = stored[0] if plan.low is None else plan.low
     high = stored[1] if plan.high is None else plan.high - 1
     return low, high
-
-
-def _from_header(scan: Scan, header: Header, counted: Tally) -> bool:
-    """Count the block by its header; False when that doesn't tell."""
-    wanted = scan.plan.filter
-    if not wanted.exact or not scan.covers(header):
-        return False
-    counts = scan.maybe_counts(header)
-    if counts is None:
-        return True
-    times = _cell_times(header, counts, counted.buckets)
-    if times is None:
-        return False
-    mask = wanted.cells(counts)
-    codes, levels = counts.source_codes[mask], counts.levels[mask]
-    counted.add(times[mask], counts.sources, codes, levels, counts.counts[mask])
-    return True
-
-
-def _cell_times(header: Header, counts: Counts, buckets: Buckets) -> Ints | None:
-    """A time in the right bucket for each cell; None if a cell may span two."""
-    if header.minimum // buckets.width == header.maximum // buckets.width:
-        return np.full(len(counts.counts), header.minimum, np.int64)
-    if counts.minutes is None or buckets.width % MINUTE:
-        return None
-    # the very first minute of int64 begins before int64 does
-    first = counts.minutes == header.minimum // MINUTE
-    return np.where(first, header.minimum, counts.minutes * MINUTE)
 
 
 def _from_rows(view: View, mask: Mask, counted: Tally) -> None:

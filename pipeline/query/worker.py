@@ -73,6 +73,7 @@ def run(settings: Settings) -> int:
         settings.query.max_rows_scanned,
         settings.query.timeout_seconds,
         settings.query.max_bytes_scanned,
+        settings.query.max_groups,
     )
     engine = Engine(Path(settings.storage.db_path), limits, monotonic)
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")

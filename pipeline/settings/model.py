@@ -106,6 +106,39 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class Compaction:
+    """How small blocks become full ones, which search and store better."""
+
+    enabled: bool = setting(True, "Whether blocks are compacted.")
+    level: int = setting(
+        3, "Level of zstd while entries come.", minimum=1, maximum=19
+    )
+    idle_level: int = setting(
+        9, "Level of zstd when none have come for a while.", minimum=1, maximum=19
+    )
+    keep_replaced_seconds: float = setting(
+        0.0,
+        "How long a block can be read after another took its place; 0: 60, or twice"
+        " query.timeout_seconds if that is longer.",
+        minimum=0.0,
+        maximum=86_400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """Where the ingester is asked to delete and to compact."""
+
+    endpoint: str = setting(
+        "",
+        "Address of the control socket, open to this user only; empty: ipc, in a file"
+        " beside the database.",
+        pattern=f"^$|{ENDPOINT}",
+        example="ipc:///run/pipeline/control",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CollectorLimits:
     """How the gateway and `pipeline send` batch, wait and bound what they hold."""
 
@@ -255,6 +288,12 @@ class Query:
         "Most bytes that one question reads from the store, compressed as they are.",
         minimum=1,
     )
+    max_groups: int = setting(
+        1_000_000,
+        "Most groups of one table; wide tables have fewer, for the worker's memory.",
+        minimum=1,
+        maximum=10_000_000,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +396,8 @@ class Settings:
     ingest: Ingest = field(default_factory=Ingest)
     publish: Publish = field(default_factory=Publish)
     storage: Storage = field(default_factory=Storage)
+    compaction: Compaction = field(default_factory=Compaction)
+    control: Control = field(default_factory=Control)
     collector: CollectorLimits = field(default_factory=CollectorLimits)
     collect: Collect = field(default_factory=Collect)
     query: Query = field(default_factory=Query)

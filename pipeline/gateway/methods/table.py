@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.gateway.methods import (
+    aggregate,
     discover,
     explain,
     export,
@@ -25,7 +26,7 @@ from pipeline.gateway.methods.method import Method
 METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
-        *(log, log_batch, query, search, get_stats),
+        *(log, log_batch, query, search, get_stats, aggregate),
         *(get_entry, get_context, get_trace, explain, export),
         *(get_ledger, get_limits, health, discover),
     )

@@ -36,7 +36,7 @@ def answer(
     request = read_params(params, StatsRequest)
     plan = make_plan(request, now)
     scan = Scan(context.headers, mark_plan(plan, context.headers.refresh()), budget)
-    found = tally(scan, request.buckets, request.group_by)
+    found = tally(scan, context.cells, request.buckets, request.group_by)
     total = sum(found.sources.values())
     errors = sum(found.source_errors.values())
     return StatsReply(

@@ -7,7 +7,7 @@ it raises QueryError of any kind, and StoreError. `table` lists the files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from pipeline.query import requests
 from pipeline.query.budget import Budget
+from pipeline.query.cells import CellStore
 from pipeline.query.plan import Plan
 from pipeline.query.replies import Window
 from pipeline.query.requests import FieldError
@@ -36,6 +37,8 @@ class Limits:
     seconds: float = 30.0
     bytes_scanned: int = 64 << 30
     """Read from the store, compressed as they are."""
+    groups: int = 1_000_000
+    """Of one table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Context:
     limits: Limits
     clock: Callable[[], float]
     """Seconds, monotonic."""
+    cells: CellStore = field(default_factory=CellStore)
 
     def took_ms(self, started: float) -> float:
         """Milliseconds since then."""

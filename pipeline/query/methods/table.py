@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.query.methods import (
+    aggregate,
     explain,
     export,
     get_context,
@@ -18,7 +19,7 @@ from pipeline.query.methods import (
 from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
-    *(query, search, get_stats, tail),
+    *(query, search, get_stats, aggregate, tail),
     *(get_entry, get_context, get_trace, explain, export),
 )
 

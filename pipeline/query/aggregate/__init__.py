@@ -1,0 +1,1 @@
+"""Tables of entries: groups, and what is worked out for each; an operator a file."""

@@ -1,0 +1,313 @@
+"""`patterns n`: the most frequent patterns of messages, exact for every entry.
+
+The headers of compacted blocks tell how many rows each template has, but for those
+that a block has too few rows of: they are not among its templates. So a pattern that
+a block doesn't list has fewer than ROWS_MIN rows there. Such a block is opened only
+where these few rows could change the answer, which for frequent patterns is nowhere.
+A message whose template is longer than TEMPLATE_BYTES has no pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from pipeline.batch.column import Column
+from pipeline.batch.layout import MESSAGE
+from pipeline.errors import FrameError, StoreError
+from pipeline.query.aggregate.aggregation import Bounds
+from pipeline.query.pipes import Patterns, RowPipe
+from pipeline.query.requests import FieldError
+from pipeline.query.scan import Scan
+from pipeline.query.tables import Table, apply_pipes
+from pipeline.query.text import Ints, Mask
+from pipeline.query.view import View
+from pipeline.store.message_column import MessageColumn
+from pipeline.store.messages import ROWS_MIN, TEMPLATE_BYTES
+from pipeline.store.reader import Header
+from pipeline.store.template_table import PATTERNS_MAX as STORE_PATTERNS
+from pipeline.store.templates import (
+    Ids,
+    find_templates,
+    pattern_id,
+    pattern_ids,
+    show,
+    text_ids,
+)
+from pipeline.timestamp import format_timestamp
+
+PATTERNS_MAX: Final = 500_000
+"""Different patterns of one question, of 32 bytes each."""
+
+
+class Seen(NamedTuple):
+    """Patterns, each once, in the order of their ids."""
+
+    ids: Ids
+    counts: Ints
+    first: Ints
+    last: Ints
+
+    def at(self, places: Ints) -> Seen:
+        """Some of them."""
+        ids, counts, first, last = self
+        return Seen(ids[places], counts[places], first[places], last[places])
+
+
+NONE: Final = Seen(np.empty(0, np.uint64), *(np.empty(0, np.int64) for _ in range(3)))
+
+
+@dataclass(slots=True)
+class BlockSeen:
+    """The patterns of a block's matching rows, as far as is known."""
+
+    header: Header
+    seen: Seen
+    rows: int
+    rest: int
+    """Rows whose pattern is not looked at yet."""
+    missing: int
+    """Rows at most that a pattern which is not listed may have."""
+
+
+def add_up(parts: Sequence[Seen]) -> Seen:
+    """All patterns of the parts."""
+    ids = np.concatenate([part.ids for part in parts] or [NONE.ids])
+    if not len(ids):
+        return NONE
+    order = np.argsort(ids)
+    ids = ids[order]
+    starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+    counts, first, last = (
+        np.concatenate([part[column] for part in parts])[order] for column in (1, 2, 3)
+    )
+    return Seen(
+        ids[starts],
+        np.add.reduceat(counts, starts),
+        np.minimum.reduceat(first, starts),
+        np.maximum.reduceat(last, starts),
+    )
+
+
+class PatternCount:
+    """The patterns of what a plan matches."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        table = scan.headers.reader.templates()
+        # blocks may lack frequent ones, for which there was no place any more
+        self._is_full = len(table.ids) >= STORE_PATTERNS
+        self.blocks = self._read()
+        self.total = sum(block.rows for block in self.blocks)
+        """Entries that match, those without a pattern too."""
+
+    def top(self, n: int | None) -> Seen:
+        """The n most frequent ones, or all; exact."""
+        while True:
+            known = add_up([block.seen for block in self.blocks])
+            chosen, unsure = self._choose(known, n)
+            if not unsure:
+                return known.at(chosen)
+            for block in unsure:
+                self._open_rest(block)
+
+    def _choose(self, known: Seen, n: int | None) -> tuple[Ints, list[BlockSeen]]:
+        """The top as far as is known, and the blocks that could change it."""
+        if len(known.ids) > PATTERNS_MAX:
+            problem = f"more than {PATTERNS_MAX:,} patterns"
+            raise FieldError("q", problem, hint="narrow the time range")
+        order = np.lexsort((known.ids, -known.counts))
+        opened = [block for block in self.blocks if block.missing]
+        if n is None or n >= len(order):
+            return order, opened
+        least = int(known.counts[order[n - 1]])
+        unknown = sum(block.missing for block in opened)
+        if unknown >= least:
+            return order[:n], opened
+        near = order[known.counts[order] + unknown >= least]
+        wanted = known.ids[near]
+        unsure = [
+            block
+            for block in opened
+            if not np.isin(wanted, block.seen.ids, assume_unique=True).all()
+        ]
+        return order[:n], unsure
+
+    def _read(self) -> list[BlockSeen]:
+        scan = self._scan
+        told: list[Header] = []
+        found: list[BlockSeen] = []
+        for header in scan.visit(descending=True):
+            scan.budget.check()
+            if not scan.may_match(header):
+                continue
+            if header.tier and scan.maybe_count(header) == header.rows:
+                told.append(header)
+            else:
+                found += self._from_rows(header)
+        for header, patterns in zip(told, self._told(told), strict=True):
+            rest = patterns.rest
+            missing = min(rest, rest if self._is_full else ROWS_MIN - 1)
+            seen = Seen(*patterns[:4])
+            found.append(BlockSeen(header, seen, header.rows, rest, missing))
+        return found
+
+    def _told(self, headers: list[Header]) -> list[Any]:
+        ids = [header.id for header in headers]
+        reader = self._scan.headers.reader
+        try:
+            return list(reader.patterns(ids))
+        except (StoreError, FrameError):
+            # one is damaged: have each of the others by itself
+            good = []
+            for header in list(headers):
+                try:
+                    good += reader.patterns([header.id])
+                except (StoreError, FrameError):
+                    self._scan.damaged.add(header.id)
+                    headers.remove(header)
+            return good
+
+    def _from_rows(self, header: Header) -> list[BlockSeen]:
+        matched = self._scan.match(header)
+        if matched is None or not matched[1].any():
+            return []
+        view, mask = matched
+        try:
+            return [self._look(header, view, mask)]
+        except FrameError:
+            self._scan.damaged.add(header.id)
+            return []
+
+    def _look(self, header: Header, view: View, mask: Mask) -> BlockSeen:
+        column = view.batch.columns[MESSAGE]
+        times = view.timestamps()
+        size = int(np.count_nonzero(mask))
+        if not isinstance(column, MessageColumn):
+            seen = _seen(row_ids(column, np.flatnonzero(mask)), times[mask])
+            return BlockSeen(header, seen, size, 0, 0)
+        codes = column.codes
+        coded = mask & (codes > 0)
+        seen = _seen(
+            column.pattern_ids[codes[coded].astype(np.int64) - 1], times[coded]
+        )
+        rest = size - int(np.count_nonzero(coded))
+        missing = rest if self._is_full else min(rest, ROWS_MIN - 1)
+        # a listed pattern may have no matching row: it is not missing for that
+        return BlockSeen(header, seen, size, rest, missing)
+
+    def _open_rest(self, block: BlockSeen) -> None:
+        """Count the rows without a template too."""
+        block.missing = block.rest = 0
+        matched = self._scan.match(block.header)
+        if matched is None:
+            return
+        view, mask = matched
+        try:
+            column = view.batch.columns[MESSAGE]
+            if isinstance(column, MessageColumn):
+                rows = np.flatnonzero(mask & (column.codes == 0))
+                seen = _seen(row_ids(column, rows), view.timestamps()[rows])
+                block.seen = add_up([block.seen, seen])
+        except FrameError:
+            self._scan.damaged.add(block.header.id)
+
+
+def row_ids(column: Column, rows: Ints) -> Ids:
+    """The pattern of each of these rows, 0 without one."""
+    if isinstance(column, MessageColumn):
+        texts = column.texts_of(rows)
+        ids, lengths = text_ids(texts), texts.lengths
+    else:
+        ids, lengths = pattern_ids(column)[rows], column.texts.lengths[rows]
+    long = np.flatnonzero(lengths > TEMPLATE_BYTES)
+    if len(long):
+        ids = ids.copy()
+        for place, text in zip(long.tolist(), column.values(rows[long]), strict=True):
+            if len(template_of(text)) > TEMPLATE_BYTES:
+                ids[place] = 0
+    return ids
+
+
+def template_of(message: str) -> bytes:
+    """The template of one message."""
+    data = message.encode()
+    found = find_templates(data + b"\n", np.array([len(data)], np.int64))
+    return found.templates[0]
+
+
+def _seen(ids: Ids, times: Ints) -> Seen:
+    some = ids != 0
+    ids, times = ids[some], times[some]
+    return add_up([Seen(ids, np.ones(len(ids), np.int64), times, times)])
+
+
+class Names:
+    """Texts of patterns: of the store's table, and else of a message that has it."""
+
+    def __init__(self, scan: Scan, blocks: Sequence[BlockSeen]) -> None:
+        self._scan = scan
+        self._blocks = blocks
+
+    def texts(self, ids: Ids) -> list[str]:
+        """As people read them, `<*>` for what varies."""
+        table = self._scan.headers.reader.templates()
+        places = np.searchsorted(table.ids, ids)
+        found: dict[int, bytes] = {}
+        for wanted, place in zip(ids.tolist(), places.tolist(), strict=True):
+            if place < len(table.ids) and int(table.ids[place]) == wanted:
+                found[wanted] = table.texts[place]
+        missing = set(ids.tolist()) - set(found)
+        for block in self._blocks:
+            if not missing:
+                break
+            here = np.isin(np.array(list(missing), np.uint64), block.seen.ids)
+            if here.any():
+                found |= self._read(block, missing)
+                missing -= set(found)
+        return [show(found.get(wanted, b"")) for wanted in ids.tolist()]
+
+    def _read(self, block: BlockSeen, wanted: set[int]) -> dict[int, bytes]:
+        matched = self._scan.match(block.header)
+        if matched is None:
+            return {}
+        view, mask = matched
+        column = view.batch.columns[MESSAGE]
+        rows = np.flatnonzero(mask)
+        ids = pattern_ids(column)[rows]
+        unique, firsts = np.unique(ids, return_index=True)
+        some = np.isin(unique, np.array(list(wanted), np.uint64))
+        messages = column.values(rows[firsts[some]])
+        templates = map(template_of, messages)
+        return {pattern_id(template): template for template in templates}
+
+
+def id_text(pattern: int) -> str:
+    """A pattern's id as replies carry it: 16 hex digits."""
+    return f"{pattern:016x}"
+
+
+COLUMNS: Final = ("pattern", "count", "share", "first_seen", "last_seen", "id")
+
+
+def patterns_table(
+    scan: Scan, pipe: Patterns, pipes: Sequence[RowPipe], bounds: Bounds
+) -> Table:
+    """The patterns with most entries first."""
+    found = PatternCount(scan)
+    top = found.top(pipe.n)
+    texts = Names(scan, found.blocks).texts(top.ids)
+    rows = [
+        [
+            *(text, count, count / found.total),
+            *(format_timestamp(first), format_timestamp(last), id_text(pattern)),
+        ]
+        for text, pattern, count, first, last in zip(
+            texts, *(column.tolist() for column in top), strict=True
+        )
+    ]
+    table = Table(columns=list(COLUMNS), rows=rows, truncated=False)
+    return apply_pipes(table, pipes, bounds.rows)

@@ -1,0 +1,50 @@
+"""`top n field` and `uniq field`: the values of a field, with and without counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.query.aggregate.aggregation import Aggregation, Bounds
+from pipeline.query.aggregate.stats import SORTED_ROWS, with_ties
+from pipeline.query.cells import CellStore
+from pipeline.query.pipes import RowPipe, Top, Uniq, resolve_field
+from pipeline.query.scan import Scan
+from pipeline.query.tables import Table, apply_pipes, rank
+from pipeline.query.text import Ints
+
+
+def top_table(
+    scan: Scan, pipe: Top, pipes: Sequence[RowPipe], bounds: Bounds, cells: CellStore
+) -> Table:
+    """The most frequent values of a field; those of one count in their order."""
+    found, chosen = _valued(scan, pipe.field, bounds, cells)
+    counts = found.entries.counts(chosen)
+    chosen = with_ties(found, chosen[np.argsort(-counts, kind="stable")], pipe.n)
+    values = found.grouping.values(scan, chosen)
+    numbers = found.entries.column(chosen)
+    rows = [[value, count] for (value,), count in zip(values, numbers, strict=True)]
+    rows.sort(key=lambda row: (-row[1], rank(row[0])))
+    table = Table(columns=[pipe.field, "count"], rows=rows[: pipe.n], truncated=False)
+    return apply_pipes(table, pipes, bounds.rows)
+
+
+def uniq_table(
+    scan: Scan, pipe: Uniq, pipes: Sequence[RowPipe], bounds: Bounds, cells: CellStore
+) -> Table:
+    """Each value of a field once, in order."""
+    found, chosen = _valued(scan, pipe.field, bounds, cells)
+    truncated = len(chosen) > SORTED_ROWS
+    values = found.grouping.values(scan, chosen[:SORTED_ROWS])
+    rows = sorted(map(list, values), key=lambda row: rank(row[0]))
+    table = Table(columns=[pipe.field], rows=rows, truncated=truncated)
+    return apply_pipes(table, pipes, bounds.rows)
+
+
+def _valued(
+    scan: Scan, field: str, bounds: Bounds, cells: CellStore
+) -> tuple[Aggregation, Ints]:
+    found = Aggregation([resolve_field(field)], [], 0.0, bounds.groups)
+    found.run(scan, cells)
+    return found, found.has_values()
