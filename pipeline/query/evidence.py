@@ -6,20 +6,25 @@ table, and a token is looked up in all filters by one scan.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from pipeline.errors import StoreError
-from pipeline.query.matchers import ALWAYS, NEVER, OPEN, Matcher, Verdicts
+from pipeline.query.matchers import ALWAYS, OPEN, Matcher, Verdicts, as_column
 from pipeline.query.text import DIGIT
+from pipeline.store.message_column import MessageColumn
 from pipeline.store.patterns import BlockPatterns
 from pipeline.store.reader import Header, Reader
 from pipeline.store.tokens import hash_token
 
 if TYPE_CHECKING:
     from pipeline.query.text import Ints
+
+_JUDGED_KEPT: Final = 64
+"""Conditions whose verdicts are kept: a byte a template each."""
 
 _NOWHERE: Final[frozenset[int]] = frozenset()
 
@@ -53,8 +58,9 @@ class Table:
 
     def __init__(self) -> None:
         self.ids = np.empty(0, np.uint64)
-        self.data = b""
-        self.ends: Ints = np.empty(0, np.int64)
+        self._data = b""
+        self._ends: Ints = np.empty(0, np.int64)
+        self._judged: OrderedDict[object, Verdicts] = OrderedDict()
 
     def follow(self, reader: Reader) -> None:
         """Take what the reader has."""
@@ -62,13 +68,18 @@ class Table:
         if len(table.ids) == len(self.ids) and np.array_equal(table.ids, self.ids):
             return
         self.ids = table.ids
-        self.data, self.ends = as_column(table.texts)
+        self._data, self._ends = as_column(table.texts)
+        self._judged.clear()
 
-
-def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
-    """Texts one after another, each before a newline, and the newlines' places."""
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
+    def judge(self, matcher: Matcher) -> Verdicts:
+        """What each template tells; the last conditions' verdicts are kept."""
+        found = self._judged.get(matcher.key)
+        if found is None:
+            found = matcher.judge(self._data, self._ends)
+            self._judged[matcher.key] = found
+            if len(self._judged) > _JUDGED_KEPT:
+                self._judged.popitem(last=False)
+        return found
 
 
 class Evidence:
@@ -86,7 +97,7 @@ class Evidence:
         patterns = self._patterns(header)
         if not len(patterns.ids):
             return Texts(0, 0, header.rows)
-        verdicts = self._verdicts(matcher, patterns)
+        verdicts = self._of(matcher, patterns)
         always = int(patterns.counts[verdicts == ALWAYS].sum())
         opened = int(patterns.counts[verdicts == OPEN].sum())
         return Texts(always, opened, patterns.rest)
@@ -101,14 +112,28 @@ class Evidence:
         (patterns,) = self._reader.patterns([header.id])
         return patterns
 
-    def _verdicts(self, matcher: Matcher, patterns: BlockPatterns) -> Verdicts:
+    def verdicts(
+        self, matcher: Matcher, header: Header, column: MessageColumn
+    ) -> Verdicts:
+        """What the opened block's templates tell, by code: 0 is none, and open."""
+        templates = len(column.templates)
+        verdicts: Verdicts = np.full(templates + 1, OPEN, np.uint8)
+        patterns = self._patterns(header)
+        if len(patterns.ids) == templates:
+            verdicts[1:] = self._of(matcher, patterns)
+        else:
+            verdicts[1:] = matcher.judge(*as_column(column.templates))
+        matcher.refine(verdicts[1:], column)
+        return verdicts
+
+    def _of(self, matcher: Matcher, patterns: BlockPatterns) -> Verdicts:
         judged = self._judged.get(matcher)
         if not self._followed:
             self._table.follow(self._reader)
             self._followed = True
         table = self._table
         if judged is None:
-            judged = self._judged[matcher] = matcher.judge(table.data, table.ends)
+            judged = self._judged[matcher] = table.judge(matcher)
         if not len(table.ids):
             return np.full(len(patterns.ids), OPEN, np.uint8)
         places = np.searchsorted(table.ids, patterns.ids)
@@ -131,6 +156,3 @@ class Evidence:
 def digit_tokens(tokens: Sequence[bytes]) -> list[bytes]:
     """Those that can only be variables of a template."""
     return [token for token in tokens if DIGIT.search(token)]
-
-
-__all__ = ["NEVER", "Evidence", "Span", "Table", "Texts", "anything", "digit_tokens"]

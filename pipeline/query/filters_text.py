@@ -12,11 +12,11 @@ import numpy as np
 
 from pipeline.batch.column import Column
 from pipeline.batch.layout import MESSAGE, TAGS, Kind
+from pipeline.batch.read import ends_of
 from pipeline.query.evidence import (
     Evidence,
     Span,
     anything,
-    as_column,
     digit_tokens,
 )
 from pipeline.query.filters import Filter
@@ -57,7 +57,7 @@ class Message(Filter):
         """Those with such a message."""
         column = view.column(MESSAGE)
         assert column is not None
-        return match_messages(column, self._matcher, among, view.check)
+        return match_messages(view, column, self._matcher, among)
 
 
 class Anywhere(Filter):
@@ -91,7 +91,7 @@ class Anywhere(Filter):
             column = view.column(name)
             assert column is not None
             if name == MESSAGE:
-                mask |= match_messages(column, self._matcher, among & ~mask, view.check)
+                mask |= match_messages(view, column, self._matcher, among & ~mask)
                 continue
             if column.kind != Kind.BYTES16 and not self._matcher.may_be_in(column.data):
                 continue
@@ -124,20 +124,23 @@ class Anywhere(Filter):
         return mask
 
 
-def match_messages(column: Column, matcher: Matcher, among: Mask, check: Check) -> Mask:
+def match_messages(view: View, column: Column, matcher: Matcher, among: Mask) -> Mask:
     """Which messages match; only those that their template leaves open are rebuilt."""
     if not isinstance(column, MessageColumn):
         if not matcher.may_be_in(column.data):
             return np.zeros(column.count, np.bool_)
-        return matcher.match(column.text, column.ends, among, check)
-    verdicts = np.full(len(column.templates) + 1, OPEN, np.uint8)
-    verdicts[1:] = matcher.judge(*as_column(column.templates))
-    by_row = verdicts[column.codes]
+        return matcher.match(column.text, column.ends, among, view.check)
+    codes = column.codes
+    verdicts = view.verdicts(matcher, column)
+    by_row = verdicts[codes]
     mask: Mask = (by_row == ALWAYS) & among
-    rows = np.flatnonzero((by_row == OPEN) & among)
-    for at in range(0, len(rows), _REBUILT):
-        check()
-        some = rows[at : at + _REBUILT]
-        lengths, data = column.texts_of(some)
-        mask[some] = matcher.match(data, np.cumsum(lengths + 1) - 1, None, check)
+    opened = (by_row == OPEN) & among
+    plain = codes == 0
+    # unstructured messages stand together, and so are cheap as long as they are alone
+    for rows in np.flatnonzero(opened & plain), np.flatnonzero(opened & ~plain):
+        for at in range(0, len(rows), _REBUILT):
+            view.check()
+            some = rows[at : at + _REBUILT]
+            lengths, data = column.texts_of(some)
+            mask[some] = matcher.match(data, ends_of(lengths, 1), None, view.check)
     return mask

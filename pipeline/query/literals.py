@@ -14,14 +14,19 @@ _PLAIN_ESCAPES: Final = frozenset("\\.+*?()|[]{}^$/-\"'`~!@#%&=:;,<> _")
 _KNOWN_CLASSES: Final = frozenset("dDsSwW")
 _REPEAT: Final = re.compile(r"\d+(?:,\d*)?\}", re.ASCII)
 _WRAPPED: Final = re.compile(r"\(\?:([^()\[\]\\]*)\)")
+_CHOICE: Final = re.compile(
+    r"(?:\?:)?([^()\[\]\\.*+?{}^$|]+(?:\|[^()\[\]\\.*+?{}^$|]+)*)\)(?![*?{+])"
+)
+"""The rest of a group of plain texts, one of which must be there."""
+
 _ANY_CASE: Final = "(?i)"
 
 
 class Traits(NamedTuple):
     """How a pattern has to be searched for."""
 
-    literals: tuple[str, ...]
-    """Texts that every match has, in their case."""
+    literals: tuple[tuple[str, ...], ...]
+    """Of each of these every match has one text at least, in its case."""
 
     edges: bool
     """Whether `^` or `$` may stand for an end of the value."""
@@ -54,7 +59,7 @@ class _Scanner:
         self._text = pattern
         self._at = 0
         self._depth = 0
-        self._literals: list[str] = []
+        self._literals: list[tuple[str, ...]] = []
         self._run = ""
         self._edges = False
         self._free = True
@@ -106,7 +111,7 @@ class _Scanner:
 
     def _close(self) -> None:
         if self._run:
-            self._literals.append(self._run)
+            self._literals.append((self._run,))
         self._run = ""
 
     def _repeat(self, character: str) -> None:
@@ -133,6 +138,14 @@ class _Scanner:
         return character in _KNOWN_CLASSES and bool(character)
 
     def _group(self) -> bool:
+        choice = _CHOICE.match(self._text, self._at)
+        if choice is not None:
+            self._at = choice.end()
+            if self._depth == 0:
+                texts = choice[1].split("|")
+                self._literals.append(tuple(self._run + text for text in texts))
+                self._run = ""
+            return True
         self._close()
         self._depth += 1
         if self._text.startswith("?", self._at):

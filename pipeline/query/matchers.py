@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch.column import Column
+from pipeline.batch.read import ends_of
 from pipeline.compression import Bytes as Buffer
 from pipeline.query.numbers import Range, equal_numbers, maybe_literal
 from pipeline.query.regex import Pattern
 from pipeline.query.text import Ints, Mask, Needle, equal_values
+from pipeline.store.message_column import MessageColumn
+from pipeline.store.slots import Slots
 from pipeline.store.templates import VARIABLE
 
 Check = Callable[[], None]
@@ -41,6 +44,11 @@ class Matcher(ABC):
 
     numeric = False
     """Whether values other than texts may match."""
+
+    @property
+    def key(self) -> object:
+        """What is equal for matchers that match the same."""
+        return self
 
     def matches(self, value: Any) -> bool:
         """Whether one Python value is wanted, or has a wanted one inside."""
@@ -91,6 +99,9 @@ class Matcher(ABC):
         verdicts[~fixed] = OPEN
         return verdicts
 
+    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:  # noqa: B027
+        """Decide more of an opened block's templates, in place."""
+
 
 _BETWEEN_CHECKS: Final = 1024
 
@@ -111,6 +122,11 @@ class Tokens(Matcher):
         self.needle = needle.folded
         self.tokens = needle.tokens
 
+    @property
+    def key(self) -> object:
+        """The text and its borders."""
+        return self._needle.key
+
     def in_text(self, value: bytes) -> bool:
         """Whether it has the text."""
         return self._needle.found_in(value)
@@ -127,14 +143,41 @@ class Tokens(Matcher):
     def judge(self, data: bytes, ends: Ints) -> Verdicts:
         """Static text decides, but where the text could touch a variable."""
         # a variable is a token like those around the needle, and so is its byte 0xFF
-        found = self._needle.match(data, ends)
-        verdicts = np.where(found, ALWAYS, NEVER).astype(np.uint8)
-        pattern = self._needle.in_template
-        starts = np.concatenate([[0], ends[:-1] + 1]).tolist()
-        for place in np.flatnonzero(~found).tolist():
-            if pattern.search(data, starts[place], int(ends[place])):
-                verdicts[place] = OPEN
+        verdicts: Verdicts = np.zeros(len(ends), np.uint8)
+        verdicts[self._touching(data, ends)] = OPEN
+        verdicts[self._needle.match(data, ends)] = ALWAYS
         return verdicts
+
+    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
+        """Look at the variables: most can't hold the parts that they would have to."""
+        runs = self._needle.in_variables
+        if not runs or not (verdicts == OPEN).any():
+            return
+        texts = column.marked(lambda slots: _held(slots, runs))
+        touching = self._touching(texts.data, ends_of(texts.lengths, 1))
+        verdicts[(verdicts == OPEN) & ~touching] = NEVER
+
+    def _touching(self, data: bytes, ends: Ints) -> Mask:
+        """Templates in which a variable could be a part of what is looked for."""
+        mask: Mask = np.zeros(len(ends), np.bool_)
+        pattern = self._needle.in_template
+        if VARIABLE not in pattern.pattern:
+            return mask  # that is static text, and found as such
+        if b"\n" not in self.needle:
+            hits = [hit.start() for hit in pattern.finditer(data)]
+            mask[np.searchsorted(ends, np.array(hits, np.int64))] = True
+            return mask
+        starts = np.concatenate([[0], ends[:-1] + 1]).tolist()
+        for place, end in enumerate(ends.tolist()):
+            mask[place] = pattern.search(data, starts[place], end) is not None
+        return mask
+
+
+def _held(slots: Slots, runs: Sequence[tuple[bytes, bool]]) -> Mask:
+    """Slots that may hold one of the runs of token characters."""
+    masks = [slots.may_hold(run, whole=whole) for run, whole in runs]
+    held: Mask = np.logical_or.reduce(masks)
+    return held
 
 
 class Typed(Tokens):
@@ -193,15 +236,23 @@ class Expression(Matcher):
     """A regular expression."""
 
     def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
         self._pattern = Pattern(pattern)
-        literals = self._pattern.traits.literals
-        self._literals = [
-            Needle(text, left=False, right=False, exact=True) for text in literals
+        self._needed = [
+            [
+                Tokens(Needle(text, left=False, right=False, exact=True))
+                for text in texts
+            ]
+            for texts in self._pattern.traits.literals
         ]
-        self.tokens = [token for each in self._literals for token in each.tokens]
-        self.needle = max(
-            (each.folded for each in self._literals), key=len, default=b""
-        )
+        sure = [each[0] for each in self._needed if len(each) == 1]
+        self.tokens = [token for each in sure for token in each.tokens]
+        self.needle = max((each.needle for each in sure), key=len, default=b"")
+
+    @property
+    def key(self) -> object:
+        """The pattern."""
+        return "pattern", self.pattern
 
     def in_text(self, value: bytes) -> bool:
         """Whether it is found in it."""
@@ -209,7 +260,9 @@ class Expression(Matcher):
 
     def may_be_in(self, data: Buffer) -> bool:
         """Whether the data have all that it needs."""
-        return all(needle.may_be_in(data) for needle in self._literals)
+        return all(
+            any(each.may_be_in(data) for each in texts) for texts in self._needed
+        )
 
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:
         """All at once, or few one by one."""
@@ -223,13 +276,23 @@ class Expression(Matcher):
         found = self._pattern.match(data, ends, _unchecked)
         fixed = ~_having(data, ends, VARIABLE)
         verdicts = np.full(len(ends), OPEN, np.uint8)
-        for needle in self._literals:
-            verdicts[Tokens(needle).judge(data, ends) == NEVER] = NEVER
+        for texts in self._needed:
+            best = np.maximum.reduce([each.judge(data, ends) for each in texts])
+            verdicts[best == NEVER] = NEVER
         if self._pattern.traits.free:
             # no pattern matches 0xFF, so a match lies between variables
             verdicts[found] = ALWAYS
         verdicts[fixed] = np.where(found, ALWAYS, NEVER)[fixed]
         return verdicts
+
+    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
+        """What it needs may be missing in the variables too."""
+        data, ends = as_column(column.templates)
+        for texts in self._needed:
+            judged = [each.judge(data, ends) for each in texts]
+            for each, of_one in zip(texts, judged, strict=True):
+                each.refine(of_one, column)
+            verdicts[np.maximum.reduce(judged) == NEVER] = NEVER
 
 
 _FEW: Final = 16
@@ -297,6 +360,12 @@ def leaf_texts(value: Any) -> list[str]:
     if type(value) is list:
         return [text for item in value for text in leaf_texts(item)]
     return []
+
+
+def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
+    """Texts one after another, each before a newline, and the newlines' places."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
 
 
 def _having(data: bytes, ends: Ints, byte: bytes) -> Mask:

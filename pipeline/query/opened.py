@@ -64,6 +64,9 @@ class Opened:
 
 
 def _weigh(header: Header, block: Block) -> int:
-    columns = block.batch.columns.values()
-    stored = 0 if header.tier else header.size
-    return stored + sum(column.held_bytes + _COLUMN_BYTES for column in columns)
+    """What it takes, about; who has a column of few rows is a mask over all."""
+    total = 0 if header.tier else header.size
+    for column in block.batch.columns.values():
+        held = column.held_bytes
+        total += held + _COLUMN_BYTES + (header.rows if held else 0)
+    return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,11 +13,13 @@ from pipeline.batch.layout import SOURCE
 from pipeline.errors import FrameError, StoreError
 from pipeline.query.budget import Budget
 from pipeline.query.evidence import Evidence, Span, Table, anything
+from pipeline.query.matchers import Matcher, Verdicts
 from pipeline.query.opened import Opened
 from pipeline.query.plan import Plan
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
 from pipeline.store.block import Counts
+from pipeline.store.message_column import MessageColumn
 from pipeline.store.reader import Header, Reader
 
 _COUNTS_KEPT: Final = 64
@@ -217,7 +220,12 @@ class Scan:
                 self._lose(header)
                 return None
             self.headers.opened.put(header, block)
-        return View(block, self.budget)
+        return View(block, self.budget, partial(self._verdicts, header))
+
+    def _verdicts(
+        self, header: Header, matcher: Matcher, column: MessageColumn
+    ) -> Verdicts:
+        return self._evidence.verdicts(matcher, header, column)
 
     def _lose(self, header: Header) -> None:
         """A block can't be read: damaged, or its entries are deleted since."""

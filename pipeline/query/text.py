@@ -93,6 +93,7 @@ class Needle:
         """Tokens, folded, that a text must have as a whole to have this one."""
 
         self._open = {runs[place].start() for place in open_runs}
+        self.key = self._written, self.left, self.right, exact
 
     @property
     def in_template(self) -> re.Pattern[bytes]:
@@ -113,6 +114,15 @@ class Needle:
             at = run.end()
         parts.append(re.escape(self._written[at:]))
         return re.compile(b"".join(parts), 0 if self.exact else re.IGNORECASE)
+
+    @property
+    def in_variables(self) -> list[tuple[bytes, bool]]:
+        """(folded, as a whole) of the tokens that could be in variables."""
+        return [
+            (run.group(), run.start() not in self._open)
+            for run in _TOKEN_RUN.finditer(self.folded)
+            if run.start() in self._open or DIGIT.search(run.group())
+        ]
 
     def found_in(self, value: bytes) -> bool:
         """Whether one value has it."""

@@ -6,6 +6,9 @@ masks come in two forms: over rows, and over a column's values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pipeline.batch.column import Column
@@ -13,14 +16,27 @@ from pipeline.batch.layout import METADATA, METADATA_PREFIX, TIMESTAMP, Kind
 from pipeline.query.budget import Budget
 from pipeline.query.text import Ints, Mask
 from pipeline.store.block import Block
+from pipeline.store.message_column import MessageColumn
+
+if TYPE_CHECKING:
+    from pipeline.query.matchers import Matcher, Verdicts
 
 TEXT_KINDS = frozenset({Kind.TEXT, Kind.DICT, Kind.BYTES16, Kind.PACKED})
 
 
 class View:
-    """A block under a budget, which is checked whenever a column is asked for."""
+    """A block under a budget, which is checked whenever a column is asked for.
 
-    def __init__(self, block: Block, budget: Budget) -> None:
+    `verdicts` says what templates of its messages tell of a matcher.
+    """
+
+    def __init__(
+        self,
+        block: Block,
+        budget: Budget,
+        verdicts: Callable[[Matcher, MessageColumn], Verdicts],
+    ) -> None:
+        self.verdicts = verdicts
         self.block = block
         self.batch = block.batch
         self.rows = block.rows

@@ -10,6 +10,7 @@ and how long it is follows from codes and slots, and one gather copies all of th
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -27,18 +28,24 @@ from pipeline.batch.read import (
     slices,
 )
 from pipeline.compression import Bytes
-from pipeline.store.slots import Slots
+from pipeline.store.slots import Mask, Slots
 from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
 _ROWS: Final = 4096
 """Rows rebuilt together: their arrays stay in the cache, and memory is bounded."""
 
+_FEW: Final = 512
+"""Rows of which the ranks are found without those of all others."""
+
 _ROOM: Final = 1 << 16
 """Bytes for the text of numbers, enough for a page of rows."""
 
 _LENGTH: Final = 4
 """Bytes of a length in the TEXT data of rebuilt messages."""
+
+_UNWANTED: Final = 0xFE
+"""Stands, in place of a variable, for one that is of no interest."""
 
 COUNT: Final = struct.Struct("<I")
 """Templates, before their TEXT data."""
@@ -81,23 +88,52 @@ class _Opened:
         self.slots_of = templates.slots
         self.first_slots = templates.first_slots
         self.first_pieces = templates.first_pieces
-        starts, sizes = _with_affixes(templates, slots)
-        static = np.frombuffer(templates.texts.data, np.uint8)
-        pieces = copy_segments(np.concatenate([static, slots.affixes]), starts, sizes)
-        self.piece_sizes = sizes[::3] + sizes[1::3] + sizes[2::3]
-        self.piece_starts = np.cumsum(self.piece_sizes) - self.piece_sizes
+        self.piece_starts = templates.starts.copy()
+        self.piece_sizes = templates.sizes.copy()
+        pieces = templates.texts.data + self._add_affixes(templates, slots)
         self.text_at = len(pieces)
         self._fixed = len(pieces) + len(slots.text)
         room = np.empty(_ROOM, np.uint8)
         static = np.frombuffer(pieces, np.uint8)
         self._source = np.concatenate([static, slots.text, room])
 
-    def source(self, numbers: U8) -> U8:
+    def _add_affixes(self, templates: _Templates, slots: Slots) -> bytes:
+        """Pieces with the suffix of the slot before or the prefix of that behind.
+
+        They stand behind the templates; most pieces stay where they are, in these.
+        """
+        both = slots.prefixes + slots.suffixes
+        with_any = np.flatnonzero(both)
+        code = np.repeat(np.arange(len(templates.slots)), templates.slots)[with_any]
+        before = with_any + code
+        changed = np.zeros(len(self.piece_starts), np.bool_)
+        changed[before] = changed[before + 1] = True
+        chosen = np.flatnonzero(changed)
+        data = templates.texts.data
+        at = (np.cumsum(both) - both)[with_any] + len(data)
+        starts, sizes = np.zeros((2, len(chosen), 3), np.int64)
+        starts[:, 1], sizes[:, 1] = self.piece_starts[chosen], self.piece_sizes[chosen]
+        place = np.searchsorted(chosen, before)
+        starts[place, 2], sizes[place, 2] = at, slots.prefixes[with_any]
+        place = np.searchsorted(chosen, before + 1)
+        starts[place, 0] = at + slots.prefixes[with_any]
+        sizes[place, 0] = slots.suffixes[with_any]
+        self.piece_sizes[chosen] = total = sizes.sum(1)
+        self.piece_starts[chosen] = np.cumsum(total) - total + len(data)
+        source = np.concatenate([np.frombuffer(data, np.uint8), slots.affixes])
+        return copy_segments(source, starts.reshape(-1), sizes.reshape(-1))
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes, about: texts stand in it twice."""
+        return 2 * self._source.nbytes
+
+    def source(self, digits: U8) -> U8:
         """All bytes, with these at the end; valid until it is called again."""
-        end = self._fixed + len(numbers)
+        end = self._fixed + len(digits)
         if end > len(self._source):
-            self._source = np.concatenate([self._source[: self._fixed], numbers])
-        self._source[self._fixed : end] = numbers
+            self._source = np.concatenate([self._source[: self._fixed], digits])
+        self._source[self._fixed : end] = digits
         return self._source
 
 
@@ -137,6 +173,14 @@ class MessageColumn(Column):
         self._others: Texts | None = None
         self._ids: Ids | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        """Memory that codes, ranks and what rebuilding needs take, about."""
+        total = super().held_bytes
+        for numbers in (self._codes, self._ranks):
+            total += 0 if numbers is None else numbers.nbytes
+        return total + (0 if self._opened is None else self._opened.held_bytes)
+
     def forget(self) -> None:
         """Drop what can be read again."""
         super().forget()
@@ -175,7 +219,7 @@ class MessageColumn(Column):
 
     def rows_of(self, codes: Ints) -> Ints:
         """The rows, in order, that have one of the codes."""
-        wanted = np.zeros(len(self.templates) + 1, np.bool_)
+        wanted = np.zeros(len(self._read_templates().slots), np.bool_)
         wanted[codes] = True
         return np.flatnonzero(wanted[self.codes])
 
@@ -271,6 +315,11 @@ class MessageColumn(Column):
         return Texts(lengths, copy_long(others.data, starts[places], lengths + 1))
 
     def _ranked(self, rows: Ints) -> Ints:
+        """The how-manieth row of its code each row is; of few, only their codes are
+        looked at."""
+        if self._ranks is None and len(rows) <= _FEW:
+            among = self.rows_of(np.unique(self.codes[rows]))
+            return ranks_of(self.codes[among])[np.searchsorted(among, rows)]
         if self._ranks is None:
             self._ranks = ranks_of(self.codes)
         return self._ranks[rows]
@@ -295,26 +344,8 @@ class MessageColumn(Column):
         starts[at], sizes[at] = values.starts + opened.text_at, values.sizes
         lengths = np.add.reduceat(sizes, firsts) - 1
         return Texts(
-            lengths, copy_segments(opened.source(values.numbers), starts, sizes)
+            lengths, copy_segments(opened.source(values.digits), starts, sizes)
         )
-
-
-def _with_affixes(templates: _Templates, slots: Slots) -> tuple[Ints, Ints]:
-    """Three segments for each piece: the suffix before it, itself, the prefix behind.
-
-    Affixes stand behind the templates' bytes.
-    """
-    starts = np.zeros((len(templates.starts), 3), np.int64)
-    sizes = np.zeros_like(starts)
-    starts[:, 1], sizes[:, 1] = templates.starts, templates.sizes
-    code = np.repeat(np.arange(len(templates.slots)), templates.slots)
-    before = np.arange(len(code)) + code
-    both = slots.prefixes + slots.suffixes
-    at = np.cumsum(both) - both + len(templates.texts.data)
-    starts[before, 2], sizes[before, 2] = at, slots.prefixes
-    starts[before + 1, 0] = at + slots.prefixes
-    sizes[before + 1, 0] = slots.suffixes
-    return starts.reshape(-1), sizes.reshape(-1)
 
 
 def read_templates(data: Bytes) -> list[bytes]:
