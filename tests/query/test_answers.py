@@ -21,7 +21,18 @@ from pipeline.entry import (
 )
 from pipeline.query.syntax import And, Node
 from tests.query.oracle import Stored, around, find
-from tests.query.stores import Asker, Parts, append, blocks, ids, times, trees
+from tests.query.stores import (
+    STATES,
+    Asker,
+    Parts,
+    append,
+    blocks,
+    ids,
+    merge,
+    settle,
+    times,
+    trees,
+)
 
 slow = settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
@@ -34,10 +45,11 @@ MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 @contextmanager
 def store(made: Sequence[Parts]) -> Iterator[tuple[Asker, list[Stored], Path]]:
-    """A store of its own for each example."""
+    """A store of its own for each example, in one state or another."""
+    state = STATES[sum(len(rows) for parts in made for _, rows in parts) % len(STATES)]
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "logs.db"
-        stored = append(path, made)
+        stored = settle(path, append(path, made), state)
         yield Asker(path), stored, path
 
 
@@ -94,6 +106,7 @@ def test_pages_while_entries_arrive(
         append(path, late, first=1000)
         pages = [first]
         while pages[-1]["next_cursor"]:
+            merge(path, 0, 1 + len(pages))
             cursor = pages[-1]["next_cursor"]
             pages.append(asker.ask("query", order=order, limit=limit, cursor=cursor))
 
@@ -179,6 +192,7 @@ def test_tail(made: list[Parts], more: list[Parts], tree: Node, limit: int) -> N
     with store(made) as (asker, _, path):
         start = asker.ask("tail", q=str(tree))
         fresh = append(path, more, first=1000)
+        merge(path, len(made) // 2, len(made) + len(more) // 2)
         after = start["last_block"]
         reply = asker.ask("tail", q=str(tree), after_block=after, limit=limit)
 
