@@ -9,9 +9,8 @@ and how long it is follows from codes and slots, and one gather copies all of th
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from pipeline.batch.read import (
     slices,
 )
 from pipeline.compression import Bytes
+from pipeline.store.pieces import Templates, parse_templates
 from pipeline.store.slots import Mask, Slots
 from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
@@ -47,9 +47,6 @@ _LENGTH: Final = 4
 _UNWANTED: Final = 0xFE
 """Stands, in place of a variable, for one that is of no interest."""
 
-COUNT: Final = struct.Struct("<I")
-"""Templates, before their TEXT data."""
-
 
 class Source(Protocol):
     """A stored column that gives its data when asked."""
@@ -60,30 +57,10 @@ class Source(Protocol):
         ...
 
 
-class _Templates(NamedTuple):
-    """The block's templates, and where their static pieces stand, newlines included."""
-
-    texts: Texts
-    starts: Ints
-    sizes: Ints
-    slots: Ints
-    """By code: its variables, one less than its pieces; of code 0 none."""
-
-    @property
-    def first_slots(self) -> Ints:
-        """By code: its first slot."""
-        return np.cumsum(self.slots) - self.slots
-
-    @property
-    def first_pieces(self) -> Ints:
-        """By code: its first piece; code 0 has one that is empty."""
-        return np.cumsum(self.slots + 1) - self.slots - 1
-
-
 class _Opened:
     """What rebuilding needs: pieces and slots, and the bytes of both."""
 
-    def __init__(self, templates: _Templates, slots: Slots) -> None:
+    def __init__(self, templates: Templates, slots: Slots) -> None:
         self.slots = slots
         self.slots_of = templates.slots
         self.first_slots = templates.first_slots
@@ -97,7 +74,7 @@ class _Opened:
         static = np.frombuffer(pieces, np.uint8)
         self._source = np.concatenate([static, slots.text, room])
 
-    def _add_affixes(self, templates: _Templates, slots: Slots) -> bytes:
+    def _add_affixes(self, templates: Templates, slots: Slots) -> bytes:
         """Pieces with the suffix of the slot before or the prefix of that behind.
 
         They stand behind the templates; most pieces stay where they are, in these.
@@ -168,7 +145,7 @@ class MessageColumn(Column):
         self._codes: npt.NDArray[np.uint16] | None = None
         self._ranks: Ints | None = None
         self._templates: list[bytes] | None = None
-        self._parsed: _Templates | None = None
+        self._parsed: Templates | None = None
         self._opened: _Opened | None = None
         self._others: Texts | None = None
         self._ids: Ids | None = None
@@ -262,10 +239,10 @@ class MessageColumn(Column):
         assert indices is not None
         return decode_values(Kind.TEXT, self.texts_of(np.asarray(indices)))
 
-    def _read_templates(self) -> _Templates:
+    def _read_templates(self) -> Templates:
         if self._parsed is None:
             source = self._sources[2]
-            self._parsed = _parse_templates(None if source is None else source.data)
+            self._parsed = parse_templates(None if source is None else source.data)
         return self._parsed
 
     def _open(self) -> _Opened:
@@ -346,39 +323,6 @@ class MessageColumn(Column):
         return Texts(
             lengths, copy_segments(opened.source(values.digits), starts, sizes)
         )
-
-
-def read_templates(data: Bytes) -> list[bytes]:
-    """The templates of the column `templates`; raises FrameError."""
-    return slices(_parse_templates(data).texts, 1)
-
-
-def _parse_templates(data: Bytes | None) -> _Templates:
-    none = np.zeros(1, np.int64)
-    if data is None:
-        return _Templates(Texts(none[:0], b""), none, none, none)
-    if len(data) < COUNT.size:
-        raise bad("templates are cut off")
-    (count,) = COUNT.unpack_from(data)
-    texts = read_texts(memoryview(data)[COUNT.size :], count, terminated=True)
-    # a piece stops before a variable or with its template's newline
-    borders = np.frombuffer(texts.data, np.uint8) == VARIABLE[0]
-    newlines = ends_of(texts.lengths, 1)
-    borders[newlines] = True
-    stops = np.flatnonzero(borders)
-    last = np.searchsorted(stops, newlines)
-    starts = np.concatenate([none, none, stops[:-1] + 1])
-    sizes = np.concatenate([none, stops]) - starts
-    sizes[last + 1] += 1
-    slots = np.diff(last, prepend=-1) - 1
-    return _Templates(texts, starts, sizes, np.concatenate([none, slots]))
-
-
-def slots_of(templates: list[bytes]) -> Ints:
-    """Variables of each template."""
-    return np.fromiter(
-        (text.count(VARIABLE) for text in templates), np.int64, len(templates)
-    )
 
 
 def ranks_of(codes: Ints) -> Ints:

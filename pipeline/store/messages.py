@@ -24,8 +24,9 @@ from pipeline.batch.layout import MESSAGE
 from pipeline.batch.read import UNSIGNED, Ints, Texts
 from pipeline.store.digits import Words
 from pipeline.store.forms import Variables
-from pipeline.store.message_column import COUNT, MessageColumn, ranks_of, slots_of
+from pipeline.store.message_column import MessageColumn, ranks_of
 from pipeline.store.patterns import BlockPatterns
+from pipeline.store.pieces import COUNT, slots_of
 from pipeline.store.slots import pack_slots
 from pipeline.store.stretches import places_of
 from pipeline.store.templates import Found, Ids, find_templates, ids_of
@@ -43,8 +44,10 @@ VARIABLES_NAME: Final = "variables"
 TEMPLATES_NAME: Final = "templates"
 UNSTRUCTURED_NAME: Final = "unstructured"
 
-ROWS_MIN: Final = 4
-"""Rows of a block that make a template worth its place."""
+ROWS_MIN: Final = 2
+"""Rows of a block that make a template worth its place. Of 65,536 corpus entries 2, 3,
+4 and 8 rows leave 13, 17, 20 and 28 % without one; up to 4 need the same bytes, 8 4 %
+more. After 12 blocks the table of all templates has 9,443, 5,700, 4,127 and 1,865."""
 
 TEMPLATE_BYTES: Final = 1 << 14
 """A longer template is a document: two of them alike are an accident."""

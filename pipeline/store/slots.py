@@ -133,11 +133,11 @@ def _hex(data: bytes, starts: Ints, sizes: Ints) -> bytes:
 
 
 class Values(NamedTuple):
-    """Where the text of each value stands: in `Slots.text`, or behind in `numbers`."""
+    """Where the text of each value stands: in `Slots.text`, or behind in `digits`."""
 
     starts: Ints
     sizes: Ints
-    numbers: U8
+    digits: U8
 
 
 class _Reader:
@@ -182,15 +182,16 @@ class Slots:
             width: _read_planes(reader, width, int(total))
             for width, total in zip(_WIDTHS, totals[_NUMBERS:], strict=True)
         }
-        digits = self._read_hex(reader.take(hexes), int(totals[HEX]))
-        text = reader.take(texts)
-        self._ends = _read_ends(text, int(totals[TEXT])) + len(digits)
-        self.text = np.concatenate([digits, np.frombuffer(text, np.uint8)])
+        self._hexes = np.frombuffer(reader.take(hexes), np.uint8)
+        self.text = np.frombuffer(reader.take(texts), np.uint8)
+        self._ends = _read_ends(self.text, int(totals[TEXT]))
         reader.end()
+        if len(self._hexes) != int(totals[HEX]):
+            raise bad("digits of variables don't add up")
 
     def _check(self) -> None:
         wrong = self._forms > HEX
-        wrong |= self._numeric & ~np.isin(self._widths, _WIDTH_OF)
+        wrong |= self._numeric & (_SECTIONS[self._widths] == 0)
         wrong |= (self._forms == TEXT) & (self._widths > 0)
         if wrong.any():
             raise bad("variables of an unknown form")
@@ -219,14 +220,6 @@ class Slots:
         self._firsts = np.empty(len(order), np.int64)
         self._firsts[order] = np.cumsum(sizes) - sizes - begins[section[order]]
         return totals
-
-    def _read_hex(self, view: memoryview, size: int) -> U8:
-        """All digits; a slot's first one's place counts them, not bytes."""
-        if size != len(view):
-            raise bad("digits of variables don't add up")
-        chosen = self._forms == HEX
-        self._firsts[chosen] = 2 * self._firsts[chosen] + (self._widths[chosen] & 1)
-        return np.frombuffer(view.hex().encode(), np.uint8)
 
     def may_hold(self, run: bytes, *, whole: bool) -> Mask:
         """Slots of which a value may have these bytes, folded and of one token.
@@ -260,16 +253,24 @@ class Slots:
         places = self._firsts[slots[text]] + ranks[text]
         starts[text] = self._ends[places] + 1
         sizes[text] = self._ends[places + 1] - starts[text]
-        digits = np.flatnonzero(forms == HEX)
-        of_hex = slots[digits]
-        sizes[digits] = size = self._widths[of_hex]
-        starts[digits] = self._firsts[of_hex] + (size + 1) // 2 * 2 * ranks[digits]
         numeric = np.flatnonzero((forms == DECIMAL) | (forms == MARKED))
         written = write_numbers(self._read_numbers(slots[numeric], ranks[numeric]))
         mark = forms[numeric] == MARKED
         starts[numeric] = written.starts + len(self.text) + mark
         sizes[numeric] = written.sizes - mark
-        return Values(starts, sizes, written.data)
+        digits = np.flatnonzero(forms == HEX)
+        hexes, begins, of_hex = self._read_hex(slots[digits], ranks[digits])
+        starts[digits] = begins + len(self.text) + len(written.data)
+        sizes[digits] = of_hex
+        return Values(starts, sizes, np.concatenate([written.data, hexes]))
+
+    def _read_hex(self, slots: Ints, ranks: Ints) -> tuple[U8, Ints, Ints]:
+        """Digits of values, where each one's begin, and how many they are."""
+        sizes = self._widths[slots]
+        held = (sizes + 1) // 2
+        places, begins = places_of(self._firsts[slots] + held * ranks, held)
+        digits = self._hexes[places].tobytes().hex().encode()
+        return np.frombuffer(digits, np.uint8), 2 * begins + (sizes & 1), sizes
 
     def _read_numbers(self, slots: Ints, ranks: Ints) -> Unsigned:
         numbers = self._bases[slots]
@@ -288,11 +289,11 @@ def _read_planes(reader: _Reader, width: int, total: int) -> U8:
     return planes.reshape(width, total)
 
 
-def _read_ends(view: memoryview, total: int) -> Ints:
+def _read_ends(text: U8, total: int) -> Ints:
     """Where each text ends, and before the first one -1."""
-    ends = np.flatnonzero(np.frombuffer(view, np.uint8) == _NEWLINE)
+    ends = np.flatnonzero(text == _NEWLINE)
     last = int(ends[-1]) + 1 if len(ends) else 0
-    if len(ends) != total or last != len(view):
+    if len(ends) != total or last != len(text):
         raise bad(f"{len(ends)} texts of variables; there are {total}")
     return np.concatenate([[-1], ends])
 
