@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,9 +23,13 @@ from typing import IO, Any, Final
 import msgpack
 
 from bench.measure import file_bytes
+from pipeline.control import Client, endpoint_of
 
 _START_S: Final = 30
 _STOP_S: Final = 30
+_SETTLED: Final = 4
+"""Seconds without a change of the file: replaced blocks have gone."""
+
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -53,6 +57,7 @@ class Place:
             "PIPELINE_STORAGE__DB_PATH": str(self.database),
             "PIPELINE_STORAGE__MAX_SIZE_MB": "100000",
             "PIPELINE_SERVER__PORT": str(self.port),
+            "PIPELINE_QUERY__TIMEOUT_SECONDS": "30",
             "PIPELINE_COLLECTOR__SPOOL_DIR": str(self.folder / "spool"),
             "PYTHONPATH": str(Path(__file__).parents[1]),
         }
@@ -77,13 +82,15 @@ def place(folder: Path) -> Place:
 
 
 @contextmanager
-def running(name: str, where: Place) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    name: str, where: Place, environ: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m pipeline NAME`, from when it is ready; stopped at the end."""
     said = where.folder / f"{name}.log"
     with said.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", name],
-            env=where.environ,
+            env={**where.environ, **(environ or {})},
             cwd=where.folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -104,6 +111,18 @@ def _await_ready(process: subprocess.Popen[bytes], name: str, said: Path) -> Non
         if time.monotonic() > end or process.poll() is not None:
             raise RuntimeError(f"{name} has not become ready:\n{text[-2_000:]}")
         time.sleep(0.02)
+
+
+def compact(where: Place) -> None:
+    """Have an ingester compact all there is, and give back what that freed."""
+    soon = {"PIPELINE_COMPACTION__KEEP_REPLACED_SECONDS": "1"}
+    with running("ingester", where, soon):
+        Client(endpoint_of("", str(where.database))).compact()
+        settled = 0
+        while settled < _SETTLED:
+            size = where.database.stat().st_size
+            time.sleep(1)
+            settled = settled + 1 if where.database.stat().st_size == size else 0
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
@@ -133,6 +152,11 @@ class Asker:
     def pid(self) -> int:
         """The worker's process id."""
         return self._process.pid
+
+    def wait_ready(self) -> None:
+        """Until it answers; it has not looked at the database then."""
+        with suppress(RuntimeError):
+            self.ask("", {})
 
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The worker's result; raises RuntimeError with its error."""

@@ -47,7 +47,7 @@ class Findings:
     """What all benches found."""
 
     loads: Results
-    questions: dict[str, dict[str, float]]
+    questions: query.Findings
     calm: Latencies
     busy: Latencies
     busy_rate: float
@@ -78,7 +78,7 @@ def table(found: Findings, options: Options, query_entries: int) -> str:
     parts = [
         [_setting(where, options)],
         _ingest(found.loads.medians(), found.loads.call_us),
-        _questions(found.questions, query_entries),
+        _questions(found.questions.warm, query_entries),
         _latency(found),
         _memory(found.memory),
     ]
@@ -130,10 +130,14 @@ def _questions(times: Mapping[str, Mapping[str, float]], entries: int) -> list[s
     stores = list(times)
     head = (f"Milliseconds, {entries:,} entries", *stores)
     rows = [
-        (question, *(f"{times[store][question]:.1f}" for store in stores))
+        (question, *(_cell(times[store].get(question)) for store in stores))
         for question in times[query.OURS]
     ]
     return _grid(head, rows)
+
+
+def _cell(milliseconds: float | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds:.1f}"
 
 
 def _latency(found: Findings) -> list[str]:

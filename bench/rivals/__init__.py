@@ -22,6 +22,15 @@ Row: TypeAlias = tuple[int, str, int, str]
 
 Counts: TypeAlias = tuple[dict[int, int], dict[str, int]]
 
+Cells: TypeAlias = dict[tuple[int, int], int]
+"""Entries by minute since 1970 and level."""
+
+PATTERNS: Final = 20
+"""Patterns in the list of the most frequent ones."""
+
+AROUND: Final = 10
+"""Entries of context on each side."""
+
 
 class Answers(Protocol):
     """The queries of `bench/query.py`; rows are newest first, at most LIMIT."""
@@ -48,6 +57,34 @@ class Answers(Protocol):
 
     def substring(self, text: str) -> int:
         """How many messages hold this text, inside words too."""
+        ...
+
+
+class Analytics(Protocol):
+    """The queries that only stores made for analysis are asked."""
+
+    def minutes(self) -> Cells:
+        """How many entries each minute has of each level."""
+        ...
+
+    def slow(self, source: str, milliseconds: int) -> list[Row]:
+        """The newest entries of a source whose `duration_ms` is above that."""
+        ...
+
+    def matching(self, pattern: str) -> int:
+        """How many messages match a regular expression."""
+        ...
+
+    def percentiles(self) -> dict[str, float]:
+        """The 95th percentile of `duration_ms` for each `path`."""
+        ...
+
+    def patterns(self) -> list[int]:
+        """Counts of the PATTERNS most frequent messages, numbers left out."""
+        ...
+
+    def around(self, hit: Row) -> list[Row]:
+        """AROUND entries of the same source before and after one, and it; in order."""
         ...
 
 

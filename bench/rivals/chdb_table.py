@@ -26,7 +26,7 @@ from pyarrow import parquet
 
 from bench.corpus import PIECE, pieces
 from bench.measure import Load, Stopwatch, median, memory_of
-from bench.rivals import LIMIT, Counts, Row, both_ways
+from bench.rivals import AROUND, LIMIT, PATTERNS, Cells, Counts, Row, both_ways
 from pipeline.entry import Entry
 
 _TABLE: Final = """
@@ -48,10 +48,10 @@ SELECT timestamp, source, level, message, metadata, tags, unhex(trace_id) FROM {
 SETTINGS max_insert_threads = 4,
     max_insert_block_size = 131072, min_insert_block_size_rows = 131072
 """
-_NEWEST: Final = f"""
+_NEWEST: Final = """
 SELECT toUnixTimestamp64Nano(timestamp) AS at, source, level, message,
     metadata, tags, hex(trace_id) AS trace
-FROM bench.logs WHERE {{}} ORDER BY timestamp DESC LIMIT {LIMIT}
+FROM bench.logs WHERE {} ORDER BY timestamp {} LIMIT {}
 """
 _SCHEMA: Final = pa.schema(
     {
@@ -166,6 +166,52 @@ class ChdbTable:
         query = f"SELECT countIf(position(message, '{text}') > 0) AS n FROM bench.logs"
         return int(self.run(query)[0]["n"])
 
+    def minutes(self) -> Cells:
+        """Grouped by a scan of two columns."""
+        query = (
+            "SELECT intDiv(toUnixTimestamp(timestamp), 60) AS minute, level,"
+            " count() AS n FROM bench.logs GROUP BY 1, 2"
+        )
+        return {(r["minute"], r["level"]): r["n"] for r in self.run(query)}
+
+    def slow(self, source: str, milliseconds: int) -> list[Row]:
+        """The map's value as a number."""
+        duration = "toFloat64OrZero(metadata['duration_ms'])"
+        return self._select(f"source = '{source}' AND {duration} > {milliseconds}")
+
+    def matching(self, pattern: str) -> int:
+        """re2 over all messages."""
+        escaped = pattern.replace("\\", "\\\\")
+        query = f"SELECT countIf(match(message, '{escaped}')) AS n FROM bench.logs"
+        return int(self.run(query)[0]["n"])
+
+    def percentiles(self) -> dict[str, float]:
+        """Its default estimate, from a sample of each group."""
+        duration = "toFloat64OrNull(metadata['duration_ms'])"
+        query = (
+            f"SELECT metadata['path'] AS path, quantile(0.95)({duration}) AS p"
+            " FROM bench.logs WHERE mapContains(metadata, 'path')"
+            f" AND isNotNull({duration}) GROUP BY 1"
+        )
+        return {row["path"]: row["p"] for row in self.run(query)}
+
+    def patterns(self) -> list[int]:
+        """Words with a digit taken out of every message, then grouped."""
+        word = "[0-9A-Za-z_]*[0-9][0-9A-Za-z_]*"
+        query = (
+            f"SELECT replaceRegexpAll(message, '{word}', '*') AS pattern, count() AS n"
+            f" FROM bench.logs GROUP BY 1 ORDER BY n DESC LIMIT {PATTERNS}"
+        )
+        return [row["n"] for row in self.run(query)]
+
+    def around(self, hit: Row) -> list[Row]:
+        """One search for each side."""
+        at, source, *_ = hit
+        side = f"source = '{source}' AND toUnixTimestamp64Nano(timestamp)"
+        before = self._select(f"{side} <= {at}", AROUND + 1)
+        after = self._select(f"{side} > {at}", AROUND, "ASC")
+        return [*reversed(before), *after]
+
     def run(self, query: str) -> list[dict[str, Any]]:
         """Rows of one statement, as Python values."""
         reply = self.session.query(query, "ArrowStream").bytes()
@@ -179,8 +225,10 @@ class ChdbTable:
         if self._session is not None:
             self._session.close()
 
-    def _select(self, condition: str) -> list[Row]:
-        found = self.run(_NEWEST.format(condition))
+    def _select(
+        self, condition: str, limit: int = LIMIT, order: str = "DESC"
+    ) -> list[Row]:
+        found = self.run(_NEWEST.format(condition, order, limit))
         return [
             (row["at"], row["source"], row["level"], row["message"]) for row in found
         ]

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from bench.measure import Load, own_cpu
-from bench.rivals import LIMIT, Counts, Row, both_ways
+from bench.rivals import AROUND, LIMIT, PATTERNS, Cells, Counts, Row, both_ways
 from pipeline.entry import Entry, format_timestamp, parse_timestamp
 
 _INSERT: Final = "/insert/jsonline?" + urlencode(
@@ -24,6 +24,7 @@ _BODY: Final = 4 << 20
 """Bytes of a request: larger ones are not faster."""
 
 _SETTLE_S: Final = 120
+_MINUTE: Final = 60_000_000_000
 
 
 class VictoriaLogs:
@@ -92,12 +93,57 @@ class VictoriaLogs:
         """A regular expression of literal text, its form of a substring."""
         return int(self._query(f'~"{text}" | stats count() n')[0]["n"])
 
+    def minutes(self) -> Cells:
+        """Grouped by minute and level."""
+        rows = self._query("* | stats by (_time:1m, level) count() n")
+        return {
+            (parse_timestamp(row["_time"], 0) // _MINUTE, int(row["level"])): int(
+                row["n"]
+            )
+            for row in rows
+        }
+
+    def slow(self, source: str, milliseconds: int) -> list[Row]:
+        """A comparison of numbers."""
+        return self._select(
+            f'{{source="{source}"}} "metadata.duration_ms":>{milliseconds}'
+        )
+
+    def matching(self, pattern: str) -> int:
+        """A regular expression over all messages."""
+        query = f"~{json.dumps(pattern)} | stats count() n"
+        return int(self._query(query)[0]["n"])
+
+    def percentiles(self) -> dict[str, float]:
+        """Its estimate, for each path."""
+        rows = self._query(
+            '"metadata.path":* "metadata.duration_ms":*'
+            ' | stats by ("metadata.path") quantile(0.95, "metadata.duration_ms") p'
+        )
+        return {row["metadata.path"]: float(row["p"]) for row in rows}
+
+    def patterns(self) -> list[int]:
+        """Numbers taken out by its own pipe, which knows other ones than ours."""
+        rows = self._query(f"* | collapse_nums | top {PATTERNS} by (_msg)")
+        return [int(row["hits"]) for row in rows]
+
+    def around(self, hit: Row) -> list[Row]:
+        """One search for each side."""
+        at, source, *_ = hit
+        time = format_timestamp(at)
+        stream = f'{{source="{source}"}}'
+        before = self._select(f"{stream} _time:<={time}", AROUND + 1)
+        after = self._select(f"{stream} _time:>{time}", AROUND, "asc")
+        return [*reversed(before), *after]
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _select(self, condition: str) -> list[Row]:
-        found = self._query(f"{condition} | sort by (_time desc) limit {LIMIT}")
+    def _select(
+        self, condition: str, limit: int = LIMIT, order: str = "desc"
+    ) -> list[Row]:
+        found = self._query(f"{condition} | sort by (_time {order}) limit {limit}")
         return [
             (
                 parse_timestamp(row["_time"], 0),

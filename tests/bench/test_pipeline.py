@@ -12,8 +12,9 @@ from bench.corpus import facts, pieces
 from bench.frames import make, read
 from bench.ingest import Options, Results, fill, measure
 from bench.processes import Asker
-from bench.query import Pipeline, questions
+from bench.questions import Pipeline, Question, questions
 from bench.rivals import Rival, open_rival
+from bench.rivals.sqlite_rows import SqliteRows
 from pipeline.batch.decode import parse
 
 ROWS = 5_000
@@ -24,7 +25,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """The corpus, pushed to an ingester; then a query worker."""
     where = fill(tmp_path_factory.mktemp("ours"), ROWS)
     with Asker(where) as worker:
-        yield Pipeline(worker)
+        yield Pipeline(worker.ask)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,39 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rival]:
     store.close()
 
 
-@pytest.mark.parametrize("name", questions(facts(ROWS)))
-def test_the_pipeline_answers_as_rows_do(
-    name: str, ours: Pipeline, theirs: Rival
-) -> None:
-    """Every question of the query bench has one answer."""
-    ask = questions(facts(ROWS))[name]
+ASKED = questions(facts(ROWS))
 
-    assert ask(theirs) == ask(ours)
+
+@pytest.mark.parametrize(
+    "question",
+    [each for each in ASKED if each.is_for(SqliteRows)],
+    ids=lambda each: each.name,
+)
+def test_the_pipeline_answers_as_rows_do(
+    question: Question, ours: Pipeline, theirs: Rival
+) -> None:
+    """What rows of SQLite can be asked has one answer."""
+    assert question.ask(theirs) == question.ask(ours)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [each for each in ASKED if not each.is_for(SqliteRows)],
+    ids=lambda each: each.name,
+)
+def test_every_other_question_is_answered(question: Question, ours: Pipeline) -> None:
+    """What only ClickHouse is asked too; `bench.query` compares the answers."""
+    assert question.ask(ours)
+
+
+def test_a_hit_has_its_neighbours(ours: Pipeline) -> None:
+    """The entries of its source on both sides, in order, and it among them."""
+    hit = ours.newest(9, "api-gateway")[50]
+    found = ours.around(hit)
+
+    assert sorted(found) == found
+    assert hit in found
+    assert {source for _, source, *_ in found} == {"api-gateway"}
 
 
 @pytest.mark.parametrize("mixed", [False, True])
