@@ -24,7 +24,8 @@ from pipeline.delivery.spool.records import (
 from pipeline.delivery.spool.records import Batch as SpooledBatch
 from pipeline.delivery.spool.records import pack_batch as pack_spooled
 from pipeline.entry import Entry
-from pipeline.store.block import Part, seal_block
+from pipeline.store.block import Block, Part, seal_block
+from pipeline.store.compacted import Compacted, compact
 from pipeline.wire.frame import (
     Acknowledgement,
     Codec,
@@ -67,6 +68,12 @@ LATER: Final = (
 )
 """Joined with ENTRIES: `int` is of two kinds, trace ids are hex and not."""
 
+ALIKE: Final = tuple(
+    Entry(START + n, "web", 9, f"user {n} of ord_{n:05} at {n:08x}", {}, [], None)
+    for n in range(40)
+)
+"""Messages of one template: its variables are numbers, marked numbers and hex."""
+
 NUMBERS: Final = (0, 5)
 HEADER: Final = Header(Flag.FLUSH | Flag.FIN, Codec(0), PRODUCER, 1001, 501, 4, 4, 0, 2)
 REPLY: Final = Acknowledgement(
@@ -92,6 +99,17 @@ def parts() -> list[Part]:
         Part(second, OTHER, 7, None),
         Part(second, OTHER, 9, None),
     ]
+
+
+def compacted() -> Compacted:
+    """Two fresh blocks as one: messages with a template and without."""
+    alike = parse(encode_rows(list(ALIKE)))
+    sealed = seal_block(parts()), seal_block([Part(alike, PRODUCER, 1005, None)])
+    blocks = [
+        Block(number, each.data, each.runs, START + number)
+        for number, each in enumerate(sealed, 1)
+    ]
+    return compact(blocks, 3)
 
 
 def spool() -> bytes:
@@ -121,6 +139,7 @@ def files() -> dict[str, bytes]:
         "counts": block.counts,
         "runs": block.runs,
         "spool": spool(),
+        "compacted": compacted().pack(),
     }
 
 

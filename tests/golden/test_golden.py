@@ -23,10 +23,17 @@ from pipeline.delivery.spool.records import (
 )
 from pipeline.limits import BLOCK_COLUMNS, PAYLOAD_BYTES
 from pipeline.store.block import parse_counts, parse_runs
+from pipeline.store.bloom import may_hold, partition_of
+from pipeline.store.columns import STORE_KINDS, inflate, open_columns, parse_directory
+from pipeline.store.commits import parse_commits
+from pipeline.store.compacted import Compacted
+from pipeline.store.patterns import parse_patterns
+from pipeline.store.tokens import hash_token
 from pipeline.wire.codec import decode_batch, decode_plain
 from pipeline.wire.frame import crc_matches, parse_acknowledgement, parse_header
 from tests.batch.test_batch import everything, same
 from tests.golden.samples import (
+    ALIKE,
     ENTRIES,
     HEADER,
     LATER,
@@ -38,11 +45,12 @@ from tests.golden.samples import (
     SPOOL_HEAD,
     SPOOL_ROW,
     START,
+    compacted,
     files,
     golden,
 )
 
-COMPRESSED = {"payload_zstd", "sealed_zstd", "counts", "runs"}
+COMPRESSED = {"payload_zstd", "sealed_zstd", "counts", "runs", "compacted"}
 """zstd's bytes differ from release to release: these are only read."""
 
 
@@ -167,6 +175,52 @@ def test_runs_are_read() -> None:
         [0, 1001, 4],
         [1, 7, 4],
     ]
+
+
+def columns_of(block: Compacted) -> dict[str, bytes]:
+    """Each column as it is before it is compressed, without those of messages.
+
+    Which templates are worth their place may change; their layout must not.
+    """
+    _, directory = parse_directory(block.directory)
+    return {
+        field.name: bytes(inflate(data, field.codec, field.raw, field.name))
+        for (field, _), data in zip(directory, block.columns, strict=True)
+        if field.kind not in STORE_KINDS
+    }
+
+
+def test_a_compacted_block_is_read() -> None:
+    """Rows, commits, runs, patterns, and a filter that knows its tokens."""
+    block = Compacted.unpack(golden("compacted"))
+    rows, directory = parse_directory(block.directory)
+    stream = b"".join(block.columns)
+    batch = open_columns(rows, directory, lambda at, size: stream[at : at + size])
+
+    assert same([*ENTRIES, *LATER, *LATER, *ALIKE], everything(batch))
+    assert (block.first, block.last, block.tier, block.rows) == (1, 2, 1, 48)
+    assert block.committed == START + 2
+    commits = parse_commits(block.commits, 48)
+    assert (commits.numbers.tolist(), commits.rows.tolist()) == ([1, 2], [8, 40])
+    runs = parse_runs(block.runs)
+    assert runs.producers == [PRODUCER, OTHER]
+    assert runs.firsts.tolist() == [1001, 7, 1005]
+    patterns = parse_patterns(block.patterns)
+    assert patterns.counts[0] == 40
+    assert (patterns.first[0], patterns.last[0]) == (START, START + 39)
+    assert patterns.ids.tolist() == [each[0] for each in block.templates]
+    assert block.templates[0][1] == b"user \xff of \xff at \xff"
+    for token, there in ((b"ord_00039", True), (b"ord_00040", False)):
+        token_hash = hash_token(token)
+        piece = block.filters[partition_of(token_hash)]
+        assert may_hold(piece, token_hash) is there
+
+
+def test_todays_code_makes_the_same_compacted_block() -> None:
+    """But for what zstd makes of its columns."""
+    then, now = Compacted.unpack(golden("compacted")), compacted()
+
+    assert columns_of(now) == columns_of(then)
 
 
 def test_a_segment_of_the_spool_is_read() -> None:
