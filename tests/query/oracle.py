@@ -80,8 +80,6 @@ def in_text(value: str, wanted: Condition) -> bool:
             return has_text(value, text)
         case Prefix(text):
             return has_text(lower(value), lower(text), open_end=True)
-        case Substring(text):
-            return lower(text) in lower(value)
     return in_name(value, wanted)
 
 
@@ -91,9 +89,9 @@ def in_name(value: str, wanted: Condition) -> bool:
         case Text(text) | Exact(text):
             return value == text
         case Prefix(text):
-            return value.startswith(text)
+            return lower(value).startswith(lower(text))
         case Substring(text):
-            return text in value
+            return lower(text) in lower(value)
         case Regex(pattern):
             return re.search(pattern, value, re.ASCII) is not None
     return is_between(value, wanted)
@@ -188,7 +186,8 @@ def has_level(level: int, wanted: Condition) -> bool:
 def texts_of(entry: Entry) -> list[str]:
     """Where a bare word is looked for."""
     inside = [leaf for leaf in leaves(entry.metadata or {}) if isinstance(leaf, str)]
-    return [entry.message, entry.trace_id or "", *(entry.tags or []), *inside]
+    trace = [] if entry.trace_id is None else [entry.trace_id]
+    return [entry.message, *trace, *(entry.tags or []), *inside]
 
 
 def in_field(entry: Entry, name: str, wanted: Condition) -> bool:
