@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "tail": "show the last entries that match, and each new one",
     "stats": "count entries by source, level and time",
     "trace": "show what all sources did for one trace id",
+    "patterns": "show which kinds of messages there are",
     "get": "show one entry by its id",
     "context": "show the entries before and after one",
     "explain": "show how a query is understood, what it takes, why it is empty",

@@ -132,6 +132,13 @@ def count(text: str) -> int:
     return number
 
 
+def positive(text: str) -> int:
+    """A number of rows for argparse."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, cast
+
+if TYPE_CHECKING:
+    import subprocess
 
 Colour = Literal["auto", "always", "never"]
 
@@ -112,7 +114,9 @@ class Output:
         self._sink.writelines(line + b"\n" for line in held)
 
     def _start_pager(self, command: str) -> None:
+        # imported here: together they take longer than all else of this module
         import shlex
+        import subprocess
 
         try:
             self._pager = subprocess.Popen(  # noqa: S603 - the user's own choice

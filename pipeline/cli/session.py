@@ -123,7 +123,9 @@ def refuse(arguments: Namespace, error: QueryError) -> int:
 
 
 def option_of(field: str) -> str:
-    """The option that gives a parameter."""
+    """The option or argument that gives a parameter."""
+    if field == "id":
+        return "ID"
     singular = {"sources": "source", "levels": "level", "tags": "tag"}
     return "--" + singular.get(field, field).replace("_", "-")
 
