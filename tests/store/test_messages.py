@@ -207,3 +207,36 @@ def test_variables_are_found_where_they_stand() -> None:
     assert found.sizes.tolist() == [2, 2, 3]
     assert found.digits.tolist() == [2, 1, 1]
     assert found.firsts.tolist() == [0, 2, 2, 3]
+
+
+def test_columns_never_change() -> None:
+    """They are stored; what differs between rows is tested beside its own layout."""
+    raw = [b"job 1 done", b"free text", b"queue 7", b"job 22 done", b"queue 9"]
+
+    found = {part.name: (part.kind, part.data) for part in encode(raw).columns}
+
+    assert found["message"] == (64, bytes.fromhex("010100020102"))
+    assert found["templates"] == (
+        66,
+        b"\x02\0\0\0\x01\x0a\x07job \xff done\nqueue \xff\n",
+    )
+    assert found["unstructured"] == (67, b"\x01\x09free text\n")
+    assert found["variables"][0] == 65
+
+
+@pytest.mark.parametrize("rows", [7, 700])
+def test_rows_of_a_long_block_come_back(rows: int) -> None:
+    """In the order that was asked, with and without a template, few or many."""
+    raw = [
+        b"rare %s" % (b"x" * (n % 40)) + bytes([97 + n % 26]) * 3
+        if n % 3 == 0
+        else b"job ord_%d of %04x took %d ms" % (n, n, n * n)
+        for n in range(9_000)
+    ]
+    places = np.random.default_rng(rows).integers(0, len(raw), rows)
+    column = column_of(encode(raw))
+
+    found = column.texts_of(places)
+
+    assert found.data == texts_of([raw[place] for place in places.tolist()]).data
+    assert column.texts.data == texts_of(raw).data
