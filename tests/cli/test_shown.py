@@ -120,12 +120,17 @@ def test_a_trace_shows_when_each_source_worked():
     """A bar begins where the source does."""
     source = {"count": 1, "errors": 0}
     found = {
-        "trace_id": "t", "count": 2, "errors": 1, "span_ms": 100.0,
+        "trace_id": "t",
+        "count": 2,
+        "errors": 1,
+        "span_ms": 100.0,
         "sources": [
             source | {"source": "web", "span_ms": 100.0, "offset_ms": 0.0},
             source | {"source": "데이터", "span_ms": 25.0, "offset_ms": 50.0},
         ],
-        "logs": [], "truncated": True, "returned": 0,
+        "logs": [],
+        "truncated": True,
+        "returned": 0,
     }
 
     first, _, _, web, database, *rest = trace_lines(found, [], colour=False)
