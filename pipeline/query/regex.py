@@ -11,42 +11,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import re2
 
-from pipeline.errors import QueryError
+from pipeline.query.expressions import compile_pattern
 from pipeline.query.literals import Traits, traits_of
 from pipeline.query.text import Ints, Mask
-
-_MEMORY: Final = 4 << 20
-"""Bytes that RE2 may take for a pattern; beyond it searches without its tables."""
-
-_PROGRAM_MAX: Final = 10_000
-"""Steps of a pattern: without tables each costs time at each byte."""
 
 _PIECE: Final = 1 << 16
 """Bytes searched at a time: a slow pattern takes 30 ms for them."""
 
 _CROSSINGS: Final = 16
 """Hits over borders in a piece after which its values are searched one by one."""
-
-
-def compile_pattern(pattern: str) -> Any:
-    """The pattern for bytes; raises QueryError."""
-    options = re2.Options()
-    options.log_errors = False  # they would go to the standard error stream
-    options.max_mem = _MEMORY
-    try:
-        compiled = re2.compile(pattern.encode(), options)
-    except re2.error as error:
-        reason = error.args[0]
-        reason = reason.decode() if isinstance(reason, bytes) else str(reason)
-        raise QueryError(f"this is no pattern: {reason}") from None
-    if compiled.programsize > _PROGRAM_MAX:
-        raise QueryError("this pattern is too long", hint="repeat less in it")
-    return compiled
 
 
 class Pattern:
