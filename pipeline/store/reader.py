@@ -208,7 +208,10 @@ class Reader:
         )
 
     def _header_blob(self, block_id: int, name: str) -> bytes:
-        ((_, blob),) = self._blobs_of([block_id], name)
+        try:
+            ((_, blob),) = self._blobs_of([block_id], name)
+        except StoreError as error:  # as a column of it, when somebody reads that
+            raise FrameError("damaged", str(error)) from None
         return blob
 
     def _column_bytes(self, block_id: int, offset: int, size: int) -> bytes:
