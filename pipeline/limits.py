@@ -61,6 +61,9 @@ and columns that they give different kinds may grow. A reader opens one at a tim
 SUBSCRIPTION_BYTES: Final = 256
 """XPUB's ZMQ_MAXMSGSIZE: one raw 8 MB subscription cost 927 MB without it."""
 
+REQUEST_BYTES: Final = 1 << 20
+"""A request to the ingester's control socket: a filter with its longest lists."""
+
 DEAD_LETTER_BYTES: Final = 4096
 """The copy kept of a refused frame: enough to recognise who sent it."""
 

@@ -15,7 +15,7 @@ from typing import Final
 import zmq
 
 from pipeline.errors import PipelineError
-from pipeline.limits import FRAME_BYTES, SUBSCRIPTION_BYTES
+from pipeline.limits import FRAME_BYTES, REQUEST_BYTES, SUBSCRIPTION_BYTES
 
 SEND_FRAMES: Final = 64
 """PUSH: nothing may live only in a socket, so the window is what bounds a sender."""
@@ -116,6 +116,29 @@ def xpub(endpoint: str) -> Socket:
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.LINGER, 0)
     return _bind(socket, endpoint, "publish.endpoint")
+
+
+def router(endpoint: str) -> Socket:
+    """Where requests come in that are answered one by one; only the owner may ask."""
+    socket = context().socket(zmq.ROUTER)
+    socket.setsockopt(zmq.RCVHWM, RECEIVE_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.LINGER, 0)
+    before = os.umask(0o177)  # so that a socket's file is never open to others
+    try:
+        return _bind(socket, endpoint, "control.endpoint")
+    finally:
+        os.umask(before)
+
+
+def dealer(endpoint: str) -> Socket:
+    """A client of a router; what is sent waits until there is a connection."""
+    socket = context().socket(zmq.DEALER)
+    socket.setsockopt(zmq.SNDHWM, SEND_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
+    socket.setsockopt(zmq.LINGER, 0)
+    return _connect(socket, endpoint)
 
 
 def grant(socket: Socket, topic: bytes, *, subscribe: bool) -> None:

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "analyzer": "watch what is stored and raise alerts",
     "gateway": "answer JSON-RPC and HTTP",
     "collect": "follow log files, and run collectors of your own",
+    "compaction-worker": "build full blocks (started by the ingester)",
     "query-worker": "answer the gateway's questions (started by the gateway)",
 }
 """Every command: module `pipeline.cli.<name>` has its arguments and its `run`."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pipeline import clock
 from pipeline.errors import DamageError, StoreError
@@ -33,6 +34,15 @@ class Commit:
     error: str | None = None
 
 
+@dataclass(slots=True)
+class Chore:
+    """Other work for the writer, done between commits, and how that ended."""
+
+    work: Callable[[Writer], Any]
+    result: Any = None
+    error: str | None = None
+
+
 class Committer:
     """Runs commits on a thread of its own; `wake` can be read when one has ended."""
 
@@ -40,10 +50,15 @@ class Committer:
         self._writer = writer
         self._jobs: deque[Commit | None] = deque()
         self._ended: deque[Commit] = deque()
+        self._chores: deque[Chore] = deque()
+        self._done: deque[Chore] = deque()
         self._ready = threading.Semaphore(0)
         self.wake, self._bell = os.pipe()
         os.set_blocking(self.wake, False)
         self.busy = False
+        self.has_chore = False
+        """One at a time; a commit that waits goes first."""
+
         self._broken: Exception | None = None
         self._sync_at = clock.monotonic() + SYNC_SECONDS
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -66,6 +81,22 @@ class Committer:
         self.busy = False
         return self._ended.popleft()
 
+    def do(self, chore: Chore) -> None:
+        """Have a chore done when no commit waits; only when not `has_chore`."""
+        self.has_chore = True
+        self._chores.append(chore)
+        self._ready.release()
+
+    def done(self) -> Chore | None:
+        """The chore that has ended since, if one has; raises as `ended` does."""
+        if self._broken is not None:
+            raise self._broken
+        if not self._done:
+            return None
+        os.read(self.wake, 1)
+        self.has_chore = False
+        return self._done.popleft()
+
     def close(self) -> None:
         """End the thread after the running commit."""
         self._jobs.append(None)
@@ -79,36 +110,45 @@ class Committer:
             if not self._ready.acquire(timeout=self._patience()):
                 self._sync()
                 continue
-            commit = self._jobs.popleft()
-            if commit is None:
+            job = self._jobs.popleft() if self._jobs else self._chores.popleft()
+            if job is None:
                 return
             try:
-                self._carry_out(commit)
+                self._carry_out(job)
             except Exception as error:  # noqa: BLE001 - a process that can't commit ends
                 self._broken = error
                 os.write(self._bell, b"x")
                 return
-            # First the bell: `ended` takes its byte as soon as it sees the commit.
+            # First the bell: who asks takes its byte as soon as the job is there.
             os.write(self._bell, b"x")
-            self._ended.append(commit)
-            if commit.error is None:
+            if isinstance(job, Commit):
+                self._ended.append(job)
+            else:
+                self._done.append(job)
+            if job.error is None:
                 self._checkpoint()
                 if clock.monotonic() >= self._sync_at:
                     self._sync()
 
-    def _carry_out(self, commit: Commit) -> None:
+    def _carry_out(self, job: Commit | Chore) -> None:
         try:
-            if commit.sealed is None:
-                commit.sealed = list(map(seal_block, commit.cut.blocks))
-            cut = commit.cut
-            commit.first_block = self._writer.last_block + 1
-            self._writer.commit(
-                commit.sealed, cut.marks, cut.letters, cut.forgotten, clock.now_ns()
-            )
+            if isinstance(job, Commit):
+                self._commit(job)
+            else:
+                job.result = job.work(self._writer)
         except DamageError:
             raise
         except StoreError as error:
-            commit.error = str(error)
+            job.error = str(error)
+
+    def _commit(self, commit: Commit) -> None:
+        if commit.sealed is None:
+            commit.sealed = list(map(seal_block, commit.cut.blocks))
+        cut = commit.cut
+        commit.first_block = self._writer.last_block + 1
+        self._writer.commit(
+            commit.sealed, cut.marks, cut.letters, cut.forgotten, clock.now_ns()
+        )
 
     def _patience(self) -> float | None:
         """Seconds until what was committed must be synced; None: it is."""

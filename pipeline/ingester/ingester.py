@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pipeline import clock, memory, service, transport
+from pipeline.batch.pack import pack
+from pipeline.control import endpoint_of
 from pipeline.delivery.stream import Stream
 from pipeline.ingester.batcher import Policy
 from pipeline.ingester.committer import Commit, Committer
+from pipeline.ingester.compaction.host import Compaction
+from pipeline.ingester.control import Control, audit_entry
 from pipeline.ingester.intake import Intake
 from pipeline.ingester.publisher import Publisher
 from pipeline.settings import Settings
@@ -60,6 +64,14 @@ class Ingester:
         self._poller = transport.Poller()
         self._poller.watch(self._publisher.socket)
         self._poller.watch(self._committer.wake)
+        self._compaction = Compaction(
+            settings, self._writer, self._committer, self._poller
+        )
+        self._control = Control(
+            endpoint_of(settings.control.endpoint, settings.storage.db_path),
+            *(self._compaction, self._report, self._audit),
+        )
+        self._poller.watch(self._control.socket)
         self._receiving = False
         self._failed: Commit | None = None
         self._retry_at = 0.0
@@ -74,7 +86,9 @@ class Ingester:
         self._drain()
 
     def close(self) -> None:
-        """End the thread and close sockets and database."""
+        """End worker and thread, and close sockets and database."""
+        self._compaction.close()
+        self._control.close()
         self._committer.close()
         self._pull.close(0)
         self._publisher.close()
@@ -88,6 +102,9 @@ class Ingester:
         if self._pull in ready:
             self._take_in(now)
         self._advance(now)
+        if self._control.socket in ready:
+            self._control.serve(self._writer.last_block)
+        self._compaction.step(clock.monotonic())
         self._tell(clock.monotonic(), now)
 
     def _look_at_clocks(self) -> int:
@@ -107,7 +124,7 @@ class Ingester:
     def _patience(self) -> float:
         """Seconds until something is due."""
         now = clock.monotonic()
-        waits = [self._status_at - now]
+        waits = [self._status_at - now, self._compaction.patience(now)]
         if self._committer.busy:
             waits.append(self._reassure_at - now)
         if self._failed is not None and not self._committer.busy:
@@ -153,6 +170,8 @@ class Ingester:
             return
         self._failed = None
         self._intake.counters["commits"] += 1
+        if commit.sealed:
+            self._compaction.committed(clock.monotonic())
         for stream in self._intake.committed(commit.cut):
             kind = Reply.ACK
             if stream.waiting and stream.durable >= stream.accepted:
@@ -185,18 +204,7 @@ class Ingester:
     def _tell(self, moment: float, now: int) -> None:
         if moment >= self._status_at or self._publisher.status_asked:
             self._status_at = moment + _STATUS_SECONDS
-            counters = {**self._intake.counters, **self._publisher.counters}
-            self._publisher.status(
-                {
-                    "pid": os.getpid(),
-                    "time": now + self._intake.epoch,
-                    "status": self._status().name,
-                    "producers": len(self._intake.streams),
-                    "waiting_rows": self._intake.batcher.rows,
-                    "last_block": self._writer.last_block,
-                    "counters": counters,
-                }
-            )
+            self._publisher.status(self._report())
         if moment >= self._reassure_at:
             self._reassure_at = moment + _REASSURE_SECONDS
             for stream in self._intake.undurable():
@@ -204,6 +212,25 @@ class Ingester:
         if moment >= self._expire_at:
             self._expire_at = moment + _EXPIRE_SECONDS
             self._intake.streams.expire(now)
+
+    def _report(self) -> dict[str, Any]:
+        """How the ingester is, for all who ask."""
+        return {
+            "pid": os.getpid(),
+            "time": clock.now_ns(),
+            "status": self._status().name,
+            "producers": len(self._intake.streams),
+            "waiting_rows": self._intake.batcher.rows,
+            "last_block": self._writer.last_block,
+            "counters": {**self._intake.counters, **self._publisher.counters},
+            "compaction": self._compaction.status(),
+        }
+
+    def _audit(self, request: dict[str, Any], totals: dict[str, int]) -> None:
+        """Store who deleted what, as any other entry."""
+        now = self._look_at_clocks()
+        entry = audit_entry(request, totals, now + self._intake.epoch)
+        self._intake.receive([pack(entry)], now)
 
     def _drain(self) -> None:
         """Take in what has arrived and commit it; what is not acknowledged is held by

@@ -110,9 +110,7 @@ class Compaction:
     """How small blocks become full ones, which search and store better."""
 
     enabled: bool = setting(True, "Whether blocks are compacted.")
-    level: int = setting(
-        3, "Level of zstd while entries come.", minimum=1, maximum=19
-    )
+    level: int = setting(3, "Level of zstd while entries come.", minimum=1, maximum=19)
     idle_level: int = setting(
         9, "Level of zstd when none have come for a while.", minimum=1, maximum=19
     )

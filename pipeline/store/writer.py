@@ -93,6 +93,11 @@ class Writer:
         self._replacing = Replacing(self._connection)
         self.last_block: int = max(last, self._replacing.last_commit())
 
+    @property
+    def last_compacted(self) -> int:
+        """The number of the newest compacted block."""
+        return self._replacing.last_compacted
+
     def streams(self) -> list[Stream]:
         """All producers that the database knows, the longest idle first."""
         found = self._connection.execute(
