@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.query.methods import (
     aggregate,
+    delete,
     explain,
     export,
     get_context,
@@ -20,7 +21,7 @@ from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, aggregate, tail),
-    *(get_entry, get_context, get_trace, explain, export),
+    *(get_entry, get_context, get_trace, explain, export, delete),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
