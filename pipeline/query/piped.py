@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
 
 from pipeline.query.aggregates import AggregateRequest
-from pipeline.query.pipes import Query
+from pipeline.query.pipes import Fields, Pipe, Query, resolve_field
 from pipeline.query.reading import read_query
 from pipeline.query.requests import QueryRequest, SearchRequest
 from pipeline.query.syntax import And
 
-Piped = TypeVar("Piped", QueryRequest, SearchRequest, AggregateRequest)
+Piped = TypeVar("Piped", bound=QueryRequest | SearchRequest | AggregateRequest)
 
 
 def split_pipes(request: Piped) -> tuple[Piped, Query]:
@@ -28,3 +29,19 @@ def split_pipes(request: Piped) -> tuple[Piped, Query]:
     if not query.pipes:
         return request, query
     return msgspec.structs.replace(request, **{name: str(query.filter)}), query
+
+
+def picked_fields(pipes: Iterable[Pipe]) -> list[str] | None:
+    """What `fields` leaves of each entry, as the parameter names it; None for all."""
+    names: list[str] | None = None
+    for pipe in pipes:
+        if isinstance(pipe, Fields):
+            names = [_parameter(name) for name in pipe.names]
+    return names
+
+
+def _parameter(name: str) -> str:
+    if name in ("id", "metadata"):
+        return name
+    field = resolve_field(name)
+    return "tags" if field == "tag" else field

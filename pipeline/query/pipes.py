@@ -87,7 +87,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Entries in each span of time, empty ones too; by a field, a column a value."""
+    """Entries in each span of time, empty ones too; by a field, a row a value."""
 
     width_ns: int | None = None
     """None: a round width that gives about 60 rows."""

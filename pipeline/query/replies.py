@@ -6,6 +6,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from pipeline.query.tables import Table
+
 Logs = Annotated[
     list[Raw],
     Meta(
@@ -49,6 +51,10 @@ class LogsReply(Struct, frozen=True, kw_only=True):
     next_cursor: NextCursor
     window: Window
     took_ms: TookMs
+    table: (
+        Annotated[Table, Meta(description="What pipes made instead of entries.")]
+        | UnsetType
+    ) = UNSET
     unreadable_blocks: Unreadable = UNSET
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from pipeline.level import parse_level
 from pipeline.query.pipes import Fields, Limit, RowPipe, Sort, SortKey
 
 Rank = tuple[int, Any]
@@ -58,6 +59,8 @@ def sort_places(
     ordered = list(places)
     for key in reversed(keys):
         values = columns[key.name]
+        if key.name == "level":  # by severity, not by name
+            values = [parse_level(value) for value in values]
         some = [place for place in ordered if values[place] is not None]
         some.sort(key=lambda at: rank(values[at]), reverse=key.descending)
         ordered = some + [place for place in ordered if values[place] is None]

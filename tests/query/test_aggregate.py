@@ -19,6 +19,7 @@ from pipeline.query.aggregate import distinct, percentile
 from pipeline.query.answer import Limits
 from pipeline.query.requests import FieldError
 from pipeline.query.syntax import Node
+from pipeline.query.tables import rank
 from tests.query.oracle import Stored, find
 from tests.query.stores import STATES, Asker, Parts, append, blocks, settle, trees
 from tests.query.tables import call, canon, group, is_number, same, shown, values_of
@@ -287,3 +288,60 @@ def test_first_and_last_times(tmp_path: Path) -> None:
     (row,) = table(asker, "| stats min(timestamp), max(timestamp)")["rows"]
 
     assert row == ["1970-01-01T00:00:00.000000000Z", "1970-01-01T00:00:00.000000002Z"]
+
+
+@slow
+@given(blocks, states, trees, st.booleans(), st.integers(1, 6))
+def test_sorted_entries(
+    made: list[Parts], state: str, tree: Node, descending: bool, n: int
+) -> None:
+    """By value, those without one last, equal ones newest first."""
+    with store(made, state) as (asker, stored):
+        order = "desc" if descending else "asc"
+        q = f"({tree}) | sort a {order} | limit {n} | fields id, a"
+        reply = asker.ask("query", q=q)
+
+    found = find(stored, tree)
+    valued = [(values_of(row.entry, "a")[0], row) for row in found]
+    some = [(value, row) for value, row in valued if value is not None]
+    some.sort(key=lambda pair: rank(pair[0]), reverse=descending)
+    right = [row.id for _, row in some] + [row.id for v, row in valued if v is None]
+    assert [log["id"] for log in reply["logs"]] == right[:n]
+    assert reply["count"] == len(found)
+    assert all(set(log) <= {"id", "metadata"} for log in reply["logs"])
+
+
+def test_sorted_among_many(tmp_path: Path) -> None:
+    """Blocks of more rows than are looked at one by one; ties are not lost."""
+    entries = numbered([at * 7919 % 1500 for at in range(5000)])
+    asker = rows(tmp_path / "a.db", entries)
+    reply = asker.ask("query", q="| sort n desc | limit 5 | fields timestamp, n")
+    first = asker.ask("query", q="| limit 50 | sort n | limit 2")
+
+    numbers = [entry.metadata["n"] for entry in entries if entry.metadata]
+    best = sorted(range(5000), key=lambda at: (-numbers[at], -at))[:5]
+    assert [log["metadata"]["n"] for log in reply["logs"]] == [
+        numbers[at] for at in best
+    ]
+    assert [int(log["timestamp"][-5:-1]) for log in reply["logs"]] == best
+    assert [log["metadata"]["n"] for log in first["logs"]] == sorted(numbers[-50:])[:2]
+
+
+def test_query_and_search_take_tables(tmp_path: Path) -> None:
+    """The same table as `aggregate`, and no entries."""
+    asker = rows(tmp_path / "a.db", numbered([1, 2, 2]))
+    q = "| top 5 n"
+    first = asker.ask("query", q=q)
+
+    assert first["table"] == table(asker, q) == asker.ask("search", query=q)["table"]
+    assert (first["logs"], first["table"]["rows"]) == ([], [[2, 2], [1, 1]])
+
+
+def test_fields_keep_the_pages(tmp_path: Path) -> None:
+    """`| fields` alone is only what each entry shows."""
+    asker = rows(tmp_path / "a.db", numbered([1, 2, 3]))
+    pages = asker.pages("query", q="* | fields n", limit=2)
+
+    assert [log for page in pages for log in page["logs"]] == (
+        [{"metadata": {"n": n}} for n in (3, 2, 1)]
+    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import UNSET, Raw
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
 
+from pipeline.query.aggregate.aggregation import Bounds
+from pipeline.query.aggregate.table import make_table
 from pipeline.query.budget import Budget
 from pipeline.query.context import find_context
 from pipeline.query.cursor import Cursor, encode_cursor
@@ -17,12 +20,16 @@ from pipeline.query.methods.method import (
     read_params,
     window_of,
 )
+from pipeline.query.ordered import Ordered
+from pipeline.query.piped import picked_fields, split_pipes
+from pipeline.query.pipes import Fields, Limit, Query
 from pipeline.query.plan import Paged, digest, make_plan, read_cursor, resume_plan
 from pipeline.query.replies import LogsReply
 from pipeline.query.requests import FieldError, QueryRequest
 from pipeline.query.rows import Renderer, Row
 from pipeline.query.scan import Scan
 from pipeline.query.search import Page, Wish, find_page
+from pipeline.query.tables import Table
 
 NAME: Final = "query"
 
@@ -39,6 +46,11 @@ def answer_page(
 ) -> LogsReply:
     """A page, with so many entries around each hit; None: without that flag."""
     started = context.clock()
+    request, query = split_pipes(request)
+    if any(not isinstance(pipe, Fields) for pipe in query.pipes):
+        return _answer_pipes(context, request, query, now, budget)
+    if query.pipes:
+        request = msgspec.structs.replace(request, fields=picked_fields(query.pipes))
     cursor = read_cursor(request)
     plan = resume_plan(request, cursor) if cursor else make_plan(request, now)
     newest = context.headers.refresh()
@@ -70,6 +82,46 @@ def answer_page(
         took_ms=context.took_ms(started),
         unreadable_blocks=len(scan.damaged) or UNSET,
     )
+
+
+def _answer_pipes(
+    context: Context, request: Paged, query: Query, now: int, budget: Budget
+) -> LogsReply:
+    """A table, or entries that are sorted or cut: one page, whatever the limits."""
+    started = context.clock()
+    _refuse_cursor(request)
+    plan = mark_plan(make_plan(request, now), context.headers.refresh())
+    scan = Scan(context.headers, plan, budget)
+    rows: list[Row] = []
+    table: Table | UnsetType = UNSET
+    total: int | None = None
+    if query.table is not None:
+        bounds = Bounds(context.limits.groups, context.limits.rows)
+        table = make_table(scan, query, bounds, context.cells)
+    else:
+        has_limit = any(isinstance(pipe, Limit) for pipe in query.pipes)
+        most = context.limits.rows if has_limit else request.limit
+        ordered = Ordered(scan, most, descending=request.order == "desc")
+        hits = ordered.run(query.row_pipes)
+        renderer = Renderer(picked_fields(query.pipes) or request.fields)
+        rows, total = ordered.render(hits, renderer), ordered.total
+    return LogsReply(
+        logs=[Raw(row.json) for row in rows],
+        count=total if request.count == "exact" else None,
+        returned=len(rows),
+        truncated=False if table is UNSET else table.truncated,
+        next_cursor=None,
+        window=window_of(plan),
+        took_ms=context.took_ms(started),
+        table=table,
+        unreadable_blocks=len(scan.damaged) or UNSET,
+    )
+
+
+def _refuse_cursor(request: Paged) -> None:
+    if request.cursor is not None:
+        problem = "a query with pipes other than `fields` has one page"
+        raise FieldError("cursor", problem)
 
 
 def _with_context(
