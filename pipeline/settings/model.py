@@ -9,32 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline import limits
-
-Value = TypeVar("Value", str, int, float, bool, tuple[str, ...])
-
-ENDPOINT = (
-    r"^(tcp://[^\s:/]+:[0-9]{1,5}|tcp://\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}|ipc://\S+)$"
-)
-"""The two transports that are offered: `tcp://host:port` and `ipc://path`."""
-
-NOT_EMPTY = r"^[^\0]+$"
-
-
-def setting(default: Value, meaning: str, **bounds: Any) -> Value:
-    """One key; bounds are `minimum`, `maximum`, `choices`, `pattern` and `example`.
-
-    The bounds of a list are those of each text in it, and the maximum of a text is one
-    of bytes. What is `required` must not be empty.
-    """
-    return field(default=default, metadata={"meaning": meaning, **bounds})
-
-
-def listed(section: type, meaning: str) -> Any:
-    """One key whose value is a list of such sections; there is none by default."""
-    return field(default=(), metadata={"meaning": meaning, "section": section})
+from pipeline.settings.declare import ENDPOINT, NOT_EMPTY, listed, setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +264,7 @@ class Query:
         "Most bytes that one question reads from the store, compressed as they are.",
         minimum=1,
     )
-    max_groups: int = setting(
-        1_000_000,
-        "Most groups of one table; wide tables have fewer, for the worker's memory.",
-        minimum=1,
-        maximum=10_000_000,
-    )
+    max_groups: int = setting(1_000_000, "Most groups of one table.", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
