@@ -6,7 +6,6 @@ none waits for another's.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from hashlib import sha256
@@ -83,13 +82,16 @@ class Client:
         self, method: str, params: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
         """As `ask`, for an event loop."""
+        import asyncio  # the ingester has no use for it
+
         return await asyncio.to_thread(self.ask, method, params, seconds)
 
     async def delete_async(
         self, params: dict[str, Any], now: int, by: str, seconds: float = WORK_SECONDS
     ) -> dict[str, Any]:
         """As `delete`, for an event loop."""
-        return await asyncio.to_thread(self.delete, params, now, by, seconds)
+        given = {"params": params, "now": now, "by": by}
+        return await self.ask_async("delete", given, seconds)
 
     def ask(
         self, method: str, params: dict[str, Any], seconds: float

@@ -77,7 +77,7 @@ class Control:
         if method == "compact":
             order = {"kind": "compact", "level": _level(request)}
         elif method == "delete":
-            order = _deletion(request)
+            order = _deletion(request, last_block)
             order["up_to"] = min(last_block, order.get("up_to", last_block))
             reply = partial(self._report, request, reply)
         else:
@@ -155,10 +155,8 @@ def _deletion(request: dict[str, Any], last_block: int) -> dict[str, Any]:
         raise _WrongError("now", f"{now!r} is no time; must be ns since 1970")
     if not isinstance(by, str) or not by:
         raise _WrongError("by", f"{by!r} is no name; must say who deletes")
-    order = {"kind": "delete", "params": params, "now": now}
-    up_to = request.get("up_to")
-    if up_to is None:
-        return order
+    up_to = request.get("up_to", last_block)
     if type(up_to) is not int:
         raise _WrongError("up_to", f"{up_to!r} is no commit's number")
-    return order | {"up_to": up_to}
+    order = {"kind": "delete", "params": params, "now": now}
+    return order | {"up_to": min(up_to, last_block)}
