@@ -86,9 +86,10 @@ def parse_patterns(data: Bytes) -> BlockPatterns:
         columns.append(read_integers(view[at : at + size], count))
         at += size
     counts, first, last = columns
-    total = int(counts.sum())
-    if int(counts.min()) <= 0 or not 0 < total <= BATCH_ROWS - rest or not ids.all():
-        raise bad(f"patterns of {total} rows")
+    if not 0 < int(counts.min()) <= int(counts.max()) <= BATCH_ROWS:
+        raise bad("patterns of no row or of more than a block has")
+    if int(counts.sum()) > BATCH_ROWS - rest or not ids.all():
+        raise bad("patterns of more rows than a block has, or without an id")
     return BlockPatterns(ids, counts, first, last, rest)
 
 

@@ -32,7 +32,11 @@ MESSAGE = st.one_of(
     st.integers(0, 10**20).map("job {0} of {0:05d} done".format),
 )
 NAMES = ["message", "variables", "templates", "unstructured"]
-MESSAGES = st.lists(MESSAGE, min_size=1, max_size=12).map(lambda few: few * ROWS_MIN)
+MESSAGES = st.builds(
+    lambda often, once: often * ROWS_MIN + once,
+    st.lists(MESSAGE, min_size=1, max_size=12),
+    st.lists(st.text(max_size=40), max_size=6),
+)
 
 
 @dataclass
@@ -132,6 +136,17 @@ def test_rows_of_a_template_are_found_without_their_text() -> None:
     assert column.rows_of(np.array([0])).tolist() == [4]
     assert column.codes.tolist()[:6] == [2, 1, 2, 1, 0, 1]
     assert column.texts_of(np.array([4, 3])).data == b"only once\njob 3 done\n"
+
+
+def test_rows_without_a_template_come_in_the_order_asked() -> None:
+    """Also when they would be one stretch of the column, were they in its order."""
+    raw = [b"alpha", b"beta", b"gamma", b"delta"]
+
+    column = column_of(encode(raw))
+
+    for rows in ([0, 1, 2, 3], [1, 2], [0, 2, 1, 3], [0, 0, 2], [3, 0]):
+        expected = texts_of([raw[row] for row in rows]).data
+        assert column.texts_of(np.array(rows)).data == expected
 
 
 def test_patterns_count_rows_and_say_when() -> None:

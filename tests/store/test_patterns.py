@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,6 +54,15 @@ def test_damaged_patterns_are_refused(
     for damaged in (noise, changed(data, pack_patterns(patterns(count)))):
         with suppress(FrameError):
             parse_patterns(damaged)
+
+
+@pytest.mark.parametrize("counts", [[0, 2], [-1, 3], [70_000, 1], [1, 2**62]])
+def test_counts_that_no_block_has_are_refused(counts: list[int]) -> None:
+    """Each template has a row, and all together no more than a block."""
+    wrong = patterns(2)._replace(counts=np.array(counts))
+
+    with pytest.raises(FrameError):
+        parse_patterns(pack_patterns(wrong))
 
 
 def test_patterns_never_change() -> None:

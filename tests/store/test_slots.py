@@ -123,6 +123,22 @@ def test_damaged_variables_are_refused_or_read(
             read(damaged, slots, order)
 
 
+def test_each_damaged_byte_is_refused_or_read() -> None:
+    """Whatever it becomes; what is cut off or added is refused."""
+    slots = [["7", "300"], ["ord_9", "ord_8"], ["0a1b2", "ffff3"], ["a1", "b2c"]]
+    whole = pack(slots)
+    for place in range(len(whole)):
+        with pytest.raises(FrameError):
+            read(whole[:place], slots, [0])
+        for byte in {0, 1, 3, 10, 255, whole[place] ^ 1, whole[place] ^ 128}:
+            damaged = bytearray(whole)
+            damaged[place] = byte
+            with suppress(FrameError):
+                read(bytes(damaged), slots, list(range(8)))
+    with pytest.raises(FrameError):
+        read(whole + b"a\n", slots, [0])
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 10**18 - 1), min_size=1, max_size=20))
 def test_numbers_are_written_as_they_were_read(numbers: list[int]) -> None:
