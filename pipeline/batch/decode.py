@@ -68,6 +68,12 @@ class Batch:
         data = len(self.payload) if self.is_compressed else self.size
         return data + _COLUMN_BYTES * len(self.columns)
 
+    @property
+    def mask_bytes(self) -> int:
+        """Memory that the rows' shapes, and who has which column, take."""
+        codes = 0 if self._codes is None else self._codes.nbytes
+        return codes + len(self._present) * self.rows
+
     def forget(self, kept: Collection[str]) -> None:
         """Have all columns but `kept` decode again when they are asked again."""
         for name, column in self.columns.items():
@@ -96,8 +102,11 @@ class Batch:
             mask = self._present[name] = has[self._shape_codes()]
         return mask
 
-    def names_among(self, rows: Mask) -> list[str]:
-        """As `names`, but only the columns that one of these rows has a value in."""
+    def names_among(self, rows: Mask | Ints) -> list[str]:
+        """As `names`, but only the columns that one of these rows has a value in.
+
+        Rows are a mask, or their places.
+        """
         if SHAPE not in self.columns:
             return self.names()
         used: Mask = np.zeros(len(self.columns[SHAPE].dictionary), np.bool_)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _JUDGED_KEPT: Final = 64
 """Conditions whose verdicts are kept: a byte a template each."""
 
+_FEW_OPEN: Final = 1024
+"""Messages that are rebuilt as fast as more is found out of their variables."""
+
 _NOWHERE: Final[frozenset[int]] = frozenset()
 
 
@@ -116,14 +119,16 @@ class Evidence:
         self, matcher: Matcher, header: Header, column: MessageColumn
     ) -> Verdicts:
         """What the opened block's templates tell, by code: 0 is none, and open."""
-        templates = len(column.templates)
+        templates = column.template_count
         verdicts: Verdicts = np.full(templates + 1, OPEN, np.uint8)
         patterns = self._patterns(header)
         if len(patterns.ids) == templates:
             verdicts[1:] = self._of(matcher, patterns)
         else:
             verdicts[1:] = matcher.judge(*as_column(column.templates))
-        matcher.refine(verdicts[1:], column)
+        rows = int(np.count_nonzero(verdicts[column.codes] == OPEN))
+        if rows - patterns.rest > _FEW_OPEN:
+            matcher.refine(verdicts[1:], column)
         return verdicts
 
     def _of(self, matcher: Matcher, patterns: BlockPatterns) -> Verdicts:

@@ -21,7 +21,6 @@ from pipeline.query.numbers import Range, equal_numbers, maybe_literal
 from pipeline.query.regex import Pattern
 from pipeline.query.text import Ints, Mask, Needle, equal_values
 from pipeline.store.message_column import MessageColumn
-from pipeline.store.slots import Slots
 from pipeline.store.templates import VARIABLE
 
 Check = Callable[[], None]
@@ -151,11 +150,17 @@ class Tokens(Matcher):
     def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
         """Look at the variables: most can't hold the parts that they would have to."""
         runs = self._needle.in_variables
-        if not runs or not (verdicts == OPEN).any():
+        opened = np.flatnonzero(verdicts == OPEN).tolist()
+        if not runs or not opened:
             return
-        texts = column.marked(lambda slots: _held(slots, runs))
-        touching = self._touching(texts.data, ends_of(texts.lengths, 1))
-        verdicts[(verdicts == OPEN) & ~touching] = NEVER
+        lengths, data = column.marked(lambda slots: slots.may_hold(runs))
+        data = data if self._needle.exact else data.lower()
+        ends = ends_of(lengths, 1)
+        starts = ends - lengths
+        search = self._needle.in_template.search
+        for place in opened:
+            if search(data, int(starts[place]), int(ends[place])) is None:
+                verdicts[place] = NEVER
 
     def _touching(self, data: bytes, ends: Ints) -> Mask:
         """Templates in which a variable could be a part of what is looked for."""
@@ -163,6 +168,9 @@ class Tokens(Matcher):
         pattern = self._needle.in_template
         if VARIABLE not in pattern.pattern:
             return mask  # that is static text, and found as such
+        if self._needle.is_run:
+            return _having(data, ends, VARIABLE)
+        data = data if self._needle.exact else data.lower()
         if b"\n" not in self.needle:
             hits = [hit.start() for hit in pattern.finditer(data)]
             mask[np.searchsorted(ends, np.array(hits, np.int64))] = True
@@ -171,13 +179,6 @@ class Tokens(Matcher):
         for place, end in enumerate(ends.tolist()):
             mask[place] = pattern.search(data, starts[place], end) is not None
         return mask
-
-
-def _held(slots: Slots, runs: Sequence[tuple[bytes, bool]]) -> Mask:
-    """Slots that may hold one of the runs of token characters."""
-    masks = [slots.may_hold(run, whole=whole) for run, whole in runs]
-    held: Mask = np.logical_or.reduce(masks)
-    return held
 
 
 class Typed(Tokens):
@@ -245,6 +246,7 @@ class Expression(Matcher):
             ]
             for texts in self._pattern.traits.literals
         ]
+        self._needed.sort(key=_shortest, reverse=True)
         sure = [each[0] for each in self._needed if len(each) == 1]
         self.tokens = [token for each in sure for token in each.tokens]
         self.needle = max((each.needle for each in sure), key=len, default=b"")
@@ -266,6 +268,12 @@ class Expression(Matcher):
 
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:
         """All at once, or few one by one."""
+        if len(data) > _LONG:
+            for texts in self._needed[:_NEEDED]:
+                having = [each.match(data, ends, among, check) for each in texts]
+                among = np.asarray(np.logical_or.reduce(having))
+                if not among.any():
+                    return among
         if among is not None and np.count_nonzero(among) * _FEW < len(among):
             return super().match(data, ends, among, check)
         mask = self._pattern.match(data, ends, check)
@@ -287,15 +295,24 @@ class Expression(Matcher):
 
     def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
         """What it needs may be missing in the variables too."""
-        data, ends = as_column(column.templates)
+        opened = np.flatnonzero(verdicts == OPEN)
+        templates = column.templates
+        data, ends = as_column([templates[place] for place in opened.tolist()])
         for texts in self._needed:
-            judged = [each.judge(data, ends) for each in texts]
-            for each, of_one in zip(texts, judged, strict=True):
-                each.refine(of_one, column)
-            verdicts[np.maximum.reduce(judged) == NEVER] = NEVER
+            best: Verdicts = np.zeros(len(opened), np.uint8)
+            for each in texts:
+                judged: Verdicts = np.zeros(len(verdicts), np.uint8)
+                judged[opened] = each.judge(data, ends)
+                each.refine(judged, column)
+                best = np.maximum(best, judged[opened])
+            verdicts[opened[best == NEVER]] = NEVER
 
 
 _FEW: Final = 16
+_LONG: Final = 1 << 14
+"""Bytes whose search takes longer than that for a text that the pattern needs."""
+
+_NEEDED: Final = 2
 
 
 class Whole(Matcher):
@@ -349,6 +366,10 @@ class Anything(Matcher):
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:  # noqa: ARG002
         """All."""
         return np.ones(len(ends), np.bool_) if among is None else among
+
+
+def _shortest(texts: Sequence[Tokens]) -> int:
+    return min(len(each.needle) for each in texts)
 
 
 def leaf_texts(value: Any) -> list[str]:

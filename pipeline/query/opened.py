@@ -12,7 +12,10 @@ from typing import Final
 from pipeline.store.block import Block
 from pipeline.store.reader import Header
 
-_KEPT_BYTES: Final = 40 << 20
+_KEPT_BYTES: Final = 20 << 20
+"""With 40 MiB a worker had up to 198 MiB resident after hostile questions over fresh
+blocks, with 20 at most 149 (bench.limits)."""
+
 _COLUMN_BYTES: Final = 600
 """Of a column's objects, decoded or not."""
 
@@ -64,9 +67,8 @@ class Opened:
 
 
 def _weigh(header: Header, block: Block) -> int:
-    """What it takes, about; who has a column of few rows is a mask over all."""
-    total = 0 if header.tier else header.size
-    for column in block.batch.columns.values():
-        held = column.held_bytes
-        total += held + _COLUMN_BYTES + (header.rows if held else 0)
-    return total
+    """What it takes, about."""
+    batch = block.batch
+    stored = 0 if header.tier else header.size
+    columns = sum(each.held_bytes + _COLUMN_BYTES for each in batch.columns.values())
+    return stored + columns + batch.mask_bytes

@@ -59,7 +59,7 @@ class Renderer:
     def _render(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         extra = {} if context is None else {"context": context}
         rows = []
-        entries = view.batch.entries(places, self._wanted(view.batch))
+        entries = view.batch.entries(places, self._wanted(view.batch, places))
         identities = view.block.identities(places)
         for place, entry, (producer, number) in zip(
             places.tolist(), entries, identities, strict=True
@@ -71,9 +71,9 @@ class Renderer:
             rows.append(Row(key, entry.source, view.block.id, place, json))
         return rows
 
-    def _wanted(self, batch: Batch) -> list[str]:
-        """Names of the optional columns to decode."""
-        names = batch.names()[len(REQUIRED) :]
+    def _wanted(self, batch: Batch, places: Ints) -> list[str]:
+        """Names of the optional columns to decode: those that these rows have."""
+        names = batch.names_among(places)[len(REQUIRED) :]
         if self._fields is None or METADATA in self._fields:
             return names
         heads = {

@@ -97,7 +97,7 @@ class Needle:
 
     @property
     def in_template(self) -> re.Pattern[bytes]:
-        """What a template has wherever this text could touch one of its variables.
+        """What a template, folded, has wherever this text could touch a variable.
 
         A token is a variable of templates exactly when it has a digit; what has an
         open end may be a part of one.
@@ -113,7 +113,13 @@ class Needle:
             parts.append(token)
             at = run.end()
         parts.append(re.escape(self._written[at:]))
-        return re.compile(b"".join(parts), 0 if self.exact else re.IGNORECASE)
+        return re.compile(b"".join(parts))
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is one run of token characters that may be in a variable."""
+        inside = _TOKEN_RUN.fullmatch(self.folded)
+        return inside is not None and bool(self.in_variables)
 
     @property
     def in_variables(self) -> list[tuple[bytes, bool]]:

@@ -181,6 +181,11 @@ class MessageColumn(Column):
         return self._templates
 
     @property
+    def template_count(self) -> int:
+        """How many `templates` there are, which need not be taken apart for it."""
+        return len(self._read_templates().texts.lengths)
+
+    @property
     def pattern_ids(self) -> Ids:
         """The ids of `templates`."""
         if self._ids is None:

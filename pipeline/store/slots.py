@@ -19,6 +19,7 @@ slots in the order of templates (g slots in all), written as `forms` says.  Data
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -221,27 +222,40 @@ class Slots:
         self._firsts[order] = np.cumsum(sizes) - sizes - begins[section[order]]
         return totals
 
-    def may_hold(self, run: bytes, *, whole: bool) -> Mask:
-        """Slots of which a value may have these bytes, folded and of one token.
+    def may_hold(self, runs: Sequence[tuple[bytes, bool]]) -> Mask:
+        """Slots of which a value may have one of the runs of token characters.
 
-        `whole`: may be them.
+        A run is folded; True with it: the value may be the run.
         """
+        folded = self.text.tobytes().lower()
+        known = np.bincount(np.frombuffer(folded, np.uint8), minlength=256) > 0
+        masks = [self._may_hold(run, folded, known) for run, _ in runs]
+        size = self.prefixes + self.suffixes + self._widths
+        for mask, (run, whole) in zip(masks, runs, strict=True):
+            if whole:
+                mask &= (self._forms != HEX) | (size == len(run))
+        found: Mask = np.logical_or.reduce(masks)
+        return found
+
+    def _may_hold(self, run: bytes, folded: bytes, known: Mask) -> Mask:
         size = self.prefixes + self.suffixes
+        text = self._forms == TEXT
+        if not all(known[byte] for byte in run):
+            text[size == 0] = False
+        elif (text & (size == 0)).any():
+            text[size == 0] &= run in folded
         ends = np.cumsum(size)
         affixes = np.frombuffer(self.affixes.tobytes().lower(), np.uint8)
-        folded = self.text.tobytes().lower()
-        text = np.frombuffer(folded, np.uint8)
-        known = np.bincount(text, minlength=256) > 0
         may: Mask = np.ones(len(size), np.bool_)
         for byte in sorted(set(run)):
             before = np.concatenate([[0], np.cumsum(affixes == byte)])
             held = before[ends] > before[ends - size]
-            held |= self._numeric & _is_digit(byte)
-            held |= (self._forms == HEX) & (byte in b"0123456789abcdef")
-            may &= held | ((self._forms == TEXT) & known[byte])
-        may[(self._forms == TEXT) & (size == 0)] &= run in folded
-        if whole:
-            may &= (self._forms != HEX) | (size + self._widths == len(run))
+            held |= text & known[byte]
+            if byte in b"0123456789":
+                held |= self._numeric
+            if byte in b"0123456789abcdef":
+                held |= self._forms == HEX
+            may &= held
         return may
 
     def values(self, slots: Ints, ranks: Ints) -> Values:
@@ -296,7 +310,3 @@ def _read_ends(text: U8, total: int) -> Ints:
     if len(ends) != total or last != len(text):
         raise bad(f"{len(ends)} texts of variables; there are {total}")
     return np.concatenate([[-1], ends])
-
-
-def _is_digit(byte: int) -> bool:
-    return ord("0") <= byte <= ord("9")
