@@ -71,6 +71,10 @@ class Stored(NamedTuple):
     crc: int
 
 
+Directory = tuple[int, list[Stored]]
+"""Rows and columns of a block."""
+
+
 class Packed(NamedTuple):
     """The blobs of all columns, in the directory's order."""
 
@@ -102,7 +106,7 @@ def _compressed(data: bytes, level: int) -> tuple[Codec, bytes]:
     return Codec.PLAIN, data
 
 
-def parse_directory(data: Bytes) -> tuple[int, list[Stored]]:
+def parse_directory(data: Bytes) -> Directory:
     """Rows and columns; raises FrameError when a size is beyond its limit."""
     view = memoryview(data)
     if len(view) < HEAD.size:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipeline.errors import FrameError, StoreError
 from pipeline.store.block import Block
-from pipeline.store.columns import Fetch, open_columns, parse_directory
+from pipeline.store.columns import Directory, Fetch, open_columns
 from pipeline.store.commits import Commits, parse_commits
 from pipeline.store.runs import Runs, parse_runs
 
@@ -36,15 +36,15 @@ class CompactedBlock(Block):
     def __init__(
         self,
         covered: Covered,
-        directory: bytes,
+        directory: Directory,
         blob: Callable[[str], bytes],
         column: Fetch,
     ) -> None:
         self.id, self.first, self.last, self.committed, self.tier, *_ = covered
         self._blob = blob
         try:
-            self.rows, places = parse_directory(directory)
-            self.batch = open_columns(self.rows, places, column)
+            self.rows, columns = directory
+            self.batch = open_columns(self.rows, columns, column)
         except FrameError as error:
             raise StoreError(f"block {self.id} can't be read: {error}") from None
 

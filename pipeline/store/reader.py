@@ -22,6 +22,7 @@ from pipeline.store.block import (
     place_checksum,
 )
 from pipeline.store.bound import bind
+from pipeline.store.columns import Directory, parse_directory
 from pipeline.store.database import Connection, DatabaseError, open_reader
 from pipeline.store.kept import Kept
 from pipeline.store.live import Live
@@ -77,7 +78,13 @@ _AT_ONCE: Final = 500
 """Rows asked for in one statement: SQLite takes some thousands of variables."""
 
 _COUNTS_KEPT: Final = 8 << 20
-"""Bytes of parsed counts kept, of compacted blocks: 5,000 of the usual ones."""
+"""Bytes of parsed counts kept, and of directories: of some hundred compacted blocks."""
+
+_PATTERNS_KEPT: Final = 24 << 20
+"""Bytes of parsed patterns kept: 64 KB a block of the corpus, 20 million entries."""
+
+_COLUMN_BYTES: Final = 300
+"""Of a column's objects in a parsed directory."""
 
 
 class Reader:
@@ -102,7 +109,8 @@ class Reader:
         self._has_compacted = False
         self._file = (0, 0)
         self._counts: Kept[Counts] = Kept(_COUNTS_KEPT)
-        self._patterns: Kept[BlockPatterns] = Kept(_COUNTS_KEPT)
+        self._patterns: Kept[BlockPatterns] = Kept(_PATTERNS_KEPT)
+        self._directories: Kept[tuple[Covered, Directory]] = Kept(_COUNTS_KEPT)
         self._templates: tuple[int, TemplateTable] | None = None
 
     def refresh(self) -> None:
@@ -176,6 +184,7 @@ class Reader:
             self._begin_anew()
             self._counts.clear()
             self._patterns.clear()
+            self._directories.clear()
             self._templates = None
         return True
 
@@ -199,10 +208,16 @@ class Reader:
         return Block(head.id, data, head.runs, head.committed)
 
     def _load_compacted(self, block_id: int) -> Block:
-        covered, directory = self._blobs_of([block_id], "directory")[0]
+        kept = self._directories.get(block_id)
+        if kept is None:
+            ((covered, blob),) = self._blobs_of([block_id], "directory")
+            try:
+                kept = covered, parse_directory(blob)
+            except FrameError as error:
+                raise StoreError(f"block {block_id} can't be read: {error}") from None
+            self._directories.put(block_id, kept, _COLUMN_BYTES * len(kept[1][1]))
         return CompactedBlock(
-            covered,
-            directory,
+            *kept,
             partial(self._header_blob, block_id),
             partial(self._column_bytes, block_id),
         )
