@@ -70,7 +70,7 @@ class Control:
         reply: Callable[[dict[str, Any]], None],
         last_block: int,
     ) -> None:
-        method = request["method"]
+        method = request.get("method")
         if method in ("status", "ping"):
             reply({"result": self._status() if method == "status" else {}})
             return
@@ -78,7 +78,6 @@ class Control:
             order = {"kind": "compact", "level": _level(request)}
         elif method == "delete":
             order = _deletion(request, last_block)
-            order["up_to"] = min(last_block, order.get("up_to", last_block))
             reply = partial(self._report, request, reply)
         else:
             known = "delete, compact, status or ping"

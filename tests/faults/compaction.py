@@ -1,0 +1,120 @@
+"""kill -9 of the compaction worker, and of the ingester while it swaps blocks.
+
+Services log all the while. Replaced blocks are purged after half a second, so that
+what is lost could not come back from an old one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable, Set
+from contextlib import suppress
+from pathlib import Path
+
+from pipeline.control import Client, ControlError, endpoint_of
+from tests.faults.processes import Ingester, finish, wait_for
+from tests.faults.report import Figures
+from tests.faults.site import Site, Size
+
+RATE = 20_000
+"""Entries a second of all producers: commits are small, and much is merged."""
+
+STATUS_SECONDS = 2.0
+SETTINGS = {
+    "COMPACTION__KEEP_REPLACED_SECONDS": "0.5",
+    "INGEST__COMMIT_INTERVAL_MS": "5",
+}
+
+
+def client_of(ingester: Ingester) -> Client:
+    """Of its control socket."""
+    return Client(endpoint_of("", str(ingester.database)))
+
+
+def worker_of(ingester: Ingester) -> int | None:
+    """Process id of its worker; None while there is none."""
+    try:
+        found = client_of(ingester).status(STATUS_SECONDS)["compaction"]["worker_pid"]
+    except ControlError:
+        return None
+    return int(found) if found else None
+
+
+def _site(folder: Path) -> Site:
+    rate = ("--rate", str(RATE // 2), "--spool", "overflow")
+    return Site(Ingester(folder, **SETTINGS), *rate)
+
+
+def worker_kills(folder: Path, *, long: bool) -> Figures:
+    """The worker dies at any point of its work; the ingester starts another."""
+    size = Size(40, 800_000) if long else Size(4, 60_000)
+    site = _site(folder)
+    killed: set[int] = set()
+
+    def strike(_: int) -> None:
+        pid = wait_for("a worker", lambda: worker_of(site.ingester))
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+
+    return _compacted("compaction worker kill -9", site, size, strike, killed)
+
+
+def ingester_kills_in_swaps(folder: Path, *, long: bool) -> Figures:
+    """The ingester dies while blocks take others' place; its worker ends with it."""
+    size = Size(40, 800_000) if long else Size(3, 45_000)
+    site = _site(folder)
+    killed: set[int] = set()
+
+    def strike(number: int) -> None:
+        pid = wait_for("a worker", lambda: worker_of(site.ingester))
+        _await_swaps(site.ingester, random.Random(number).randrange(4))
+        site.kill_ingester()
+        wait_for("the worker ends too", lambda: not Path(f"/proc/{pid}").exists())
+        killed.add(pid)
+
+    return _compacted("ingester kill -9 in swaps", site, size, strike, killed)
+
+
+def _await_swaps(ingester: Ingester, count: int) -> None:
+    """Until so many blocks were swapped in by this ingester."""
+
+    def swaps() -> bool:
+        found = client_of(ingester).status()["compaction"].get("swaps", 0)
+        return bool(found >= count)
+
+    wait_for("swaps", swaps)
+
+
+def _compacted(
+    name: str,
+    site: Site,
+    size: Size,
+    strike: Callable[[int], None],
+    killed: Set[int],
+) -> Figures:
+    with site.running():
+        site.spread(size, strike)
+        finish(site.producers)
+        assert len(killed) == size.blows, "each blow must find a worker of its own"
+        client = client_of(site.ingester)
+        client.compact(seconds=60)
+        wait_for("replaced blocks are purged", lambda: _is_purged(client))
+        state = client.status()["compaction"]
+        assert site.ingester.stop() == 0
+    note = f"{state.get('backlog_blocks')} fresh blocks left"
+    return site.verdict().figures(name, size.blows, note=note)
+
+
+def _is_purged(client: Client) -> bool:
+    """Once nothing is left to do, blocks and swaps stay as they are."""
+    state = client.status()["compaction"]
+    return state.get("blocks_purged", 0) > 0
+
+
+FAULTS = {
+    "compaction-kills": worker_kills,
+    "compaction-ingester-kills": ingester_kills_in_swaps,
+}

@@ -1,0 +1,21 @@
+"""kill -9 around compaction: no entry is lost, none is there twice."""
+
+from __future__ import annotations
+
+from tests.faults.compaction import ingester_kills_in_swaps, worker_kills
+
+
+def test_a_killed_worker_costs_nothing(tmp_path):
+    """Another goes on where it was."""
+    found = worker_kills(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.entries >= 60_000
+
+
+def test_an_ingester_killed_in_swaps_costs_nothing(tmp_path):
+    """A swap has happened or it has not."""
+    found = ingester_kills_in_swaps(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.entries >= 45_000
