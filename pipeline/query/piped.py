@@ -10,10 +10,17 @@ import msgspec
 from pipeline.query.aggregates import AggregateRequest
 from pipeline.query.pipes import Fields, Pipe, Query, resolve_field
 from pipeline.query.reading import read_query
-from pipeline.query.requests import QueryRequest, SearchRequest
+from pipeline.query.requests import (
+    FieldError,
+    QueryRequest,
+    SearchRequest,
+    TailRequest,
+)
 from pipeline.query.syntax import And
 
-Piped = TypeVar("Piped", bound=QueryRequest | SearchRequest | AggregateRequest)
+Piped = TypeVar(
+    "Piped", bound=QueryRequest | SearchRequest | AggregateRequest | TailRequest
+)
 
 
 def split_pipes(request: Piped) -> tuple[Piped, Query]:
@@ -29,6 +36,19 @@ def split_pipes(request: Piped) -> tuple[Piped, Query]:
     if not query.pipes:
         return request, query
     return msgspec.structs.replace(request, **{name: str(query.filter)}), query
+
+
+def split_fields(request: TailRequest) -> TailRequest:
+    """A request to tail, whose text may end in `| fields`; raises FieldError."""
+    request, query = split_pipes(request)
+    for pipe in query.pipes:
+        if not isinstance(pipe, Fields):
+            problem = f"new entries can't go through `{pipe}`"
+            raise FieldError("q", problem, hint="only `| fields` can stand here")
+    picked = picked_fields(query.pipes)
+    if picked is None:
+        return request
+    return msgspec.structs.replace(request, fields=picked)
 
 
 def picked_fields(pipes: Iterable[Pipe]) -> list[str] | None:

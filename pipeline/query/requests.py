@@ -37,20 +37,44 @@ FIELDS: Final = (
 )
 """Fields of an entry in a reply, in their order; `metadata.<key>` picks one key."""
 
+_LANGUAGE: Final = (
+    "What to look for: words (all of them must be there), "
+    '"phrases", pre*, *sub*, /regex/, ="Exact Case", -not, OR, (groups), and '
+    "field:value, field:>5, field:[1 TO 5], field:* for source, level, tag, "
+    "trace_id, message, timestamp and keys of the metadata. Pasted text is words. "
+    "Without it everything matches."
+)
 Query = Annotated[
     str,
     Meta(
         max_length=QUERY_CHARACTERS,
-        description="What to look for: words (all of them must be there), "
-        '"phrases", pre*, *sub*, /regex/, ="Exact Case", -not, OR, (groups), and '
-        "field:value, field:>5, field:[1 TO 5], field:* for source, level, tag, "
-        "trace_id, message, timestamp and keys of the metadata. Pasted text is "
-        "words. Without it everything matches.",
+        description=_LANGUAGE,
         examples=[
             "timeout -level:debug",
             'source:api level:>=WARN "connection reset"',
             "duration_ms:>1000 path:/api/*",
         ],
+    ),
+]
+PipedText = Annotated[
+    str,
+    Meta(
+        max_length=QUERY_CHARACTERS,
+        description=f"{_LANGUAGE} Behind | pipes: fields, sort and limit for entries; "
+        "stats, histogram, top, patterns and uniq for a table of them.",
+        examples=[
+            'source:api level:>=WARN "connection reset"',
+            "level:error | fields timestamp, message, metadata.path",
+            "duration_ms:>1000 | stats by (path) count(), p95(duration_ms)",
+        ],
+    ),
+]
+TailText = Annotated[
+    str,
+    Meta(
+        max_length=QUERY_CHARACTERS,
+        description=f"{_LANGUAGE} Behind | only fields.",
+        examples=["level:error | fields timestamp, message"],
     ),
 ]
 Sources = Annotated[
@@ -159,7 +183,7 @@ AfterBlock = Annotated[
 class QueryRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Entries that match, newest first."""
 
-    q: Query | None = None
+    q: PipedText | None = None
     sources: Sources | None = None
     levels: Levels | None = None
     min_level: MinLevel | None = None
@@ -177,7 +201,7 @@ class QueryRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 class SearchRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """Entries that match, each with the entries around it."""
 
-    query: Query | None = None
+    query: PipedText | None = None
     timerange: TimeRange | None = None
     context: Context = 0
     sources: Sources | None = None
@@ -219,7 +243,7 @@ class TailRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     """Matches among the blocks that were committed after one, oldest first."""
 
     after_block: AfterBlock | None = None
-    q: Query | None = None
+    q: TailText | None = None
     sources: Sources | None = None
     levels: Levels | None = None
     min_level: MinLevel | None = None

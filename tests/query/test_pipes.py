@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pipeline.entry import Entry
 from pipeline.errors import QueryError
 from pipeline.query.parser import parse, parse_query
 from pipeline.query.pipe_parser import NAMES_MAX, PIPES_MAX
@@ -24,8 +27,10 @@ from pipeline.query.pipes import (
     columns_of,
     resolve_field,
 )
+from pipeline.query.requests import FieldError
 from pipeline.query.suggest import nearest
 from pipeline.query.syntax import And, Text
+from tests.query.stores import Asker, append
 
 MINUTE = 60_000_000_000
 
@@ -190,3 +195,46 @@ def test_nearest() -> None:
     assert nearest("stat", ["stats", "sort"]) == "stats"
     assert nearest("zzz", ["stats"]) is None
     assert nearest("stats" * 99, ["stats"]) is None
+
+
+@pytest.fixture
+def asker(tmp_path: Path) -> Asker:
+    """An engine over three entries."""
+    rows = [
+        Entry(n, "api", 9, f"took {n} ms", {"path": "/a", "ms": n}, [], None)
+        for n in range(3)
+    ]
+    append(tmp_path / "logs.db", [[(0, rows)]])
+    return Asker(tmp_path / "logs.db")
+
+
+def test_tail_takes_fields(asker: Asker, tmp_path: Path) -> None:
+    """And nothing else behind the filter."""
+    rows = [Entry(9, "web", 17, "new", {"path": "/b", "ms": 9}, [], None)]
+    append(tmp_path / "logs.db", [[(1, rows)]], first=10)
+    found = asker.ask("tail", q="new | fields message, path", after_block=1)
+
+    assert found["logs"] == [{"message": "new", "metadata": {"path": "/b"}}]
+    with pytest.raises(FieldError, match="can't go through"):
+        asker.ask("tail", q="new | limit 1")
+
+
+@pytest.mark.parametrize("method", ["get_stats", "export"])
+def test_who_takes_no_pipes(asker: Asker, method: str) -> None:
+    """They do with the entries what they are called after."""
+    with pytest.raises(FieldError, match="no pipe can stand here") as caught:
+        asker.ask(method, q="took | limit 1")
+
+    assert caught.value.caret == "took | limit 1\n     ^"
+
+
+@pytest.mark.parametrize(
+    "text", ["top 3 path", "stats by (path) count() as n, max(ms)"]
+)
+def test_columns_are_those_of_the_table(asker: Asker, text: str) -> None:
+    """What a text tells of its columns is what the engine answers with."""
+    (pipe,) = parse_query(f"| {text}").pipes
+    table = asker.ask("query", q=f"took | {text}")["table"]
+
+    assert tuple(table["columns"]) == columns_of(pipe)
+    assert len(table["rows"]) == 1

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from pipeline.query.budget import Budget
 from pipeline.query.methods.method import REPLY_BYTES, Context, read_params
+from pipeline.query.piped import split_fields
 from pipeline.query.plan import Plan, make_filter
 from pipeline.query.replies import TailReply
 from pipeline.query.requests import TailRequest
@@ -24,7 +25,7 @@ def answer(
 ) -> TailReply:
     """The new matches, oldest first."""
     del now
-    request = read_params(params, TailRequest)
+    request = split_fields(read_params(params, TailRequest))
     wanted = make_filter(request)
     newest = context.headers.refresh()
     if request.after_block is None or request.after_block >= newest:
