@@ -19,6 +19,7 @@ INVALID_REQUEST: Final = -32600
 BUSY: Final = -32003
 WORKER_LOST: Final = -32005
 OUT_OF_ORDER: Final = -32010
+NOT_DONE: Final = -32011
 
 MESSAGES: Final = {
     PARSE_ERROR: "Parse error",
@@ -31,6 +32,7 @@ MESSAGES: Final = {
     CANCELLED: "cancelled",
     WORKER_LOST: "the query's worker process ended; retry",
     OUT_OF_ORDER: "out of order",
+    NOT_DONE: "the ingester has not done it",
 }
 """The first five as JSON-RPC 2.0 words them."""
 

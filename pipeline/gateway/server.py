@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from pipeline import clock, service
+from pipeline import clock, control, service
 from pipeline.collectors.collector import Collector
 from pipeline.collectors.relay import Relay
 from pipeline.errors import PipelineError
@@ -39,6 +39,7 @@ from pipeline.gateway.intake import Intake
 from pipeline.gateway.ledger import LedgerReader
 from pipeline.gateway.methods.table import METHODS
 from pipeline.gateway.numbered import Numbered
+from pipeline.gateway.orders import Orders
 from pipeline.gateway.pool import Pool
 from pipeline.gateway.services import Services
 from pipeline.gateway.tail import Hub
@@ -100,6 +101,9 @@ class Gateway:
             cache(self._document),
             clock.now_ns,
             cache(self._limits),
+            Orders(
+                control.endpoint_of(settings.control.endpoint, settings.storage.db_path)
+            ),
         )
         answers = {name: method.answer for name, method in METHODS.items()}
         self.dispatcher = Dispatcher(

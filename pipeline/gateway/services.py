@@ -9,6 +9,7 @@ from pipeline.gateway.health import HealthResult
 from pipeline.gateway.intake import Intake
 from pipeline.gateway.ledger import LedgerReader
 from pipeline.gateway.numbered import Numbered
+from pipeline.gateway.orders import Orders
 from pipeline.gateway.pool import Pool
 
 
@@ -24,3 +25,4 @@ class Services:
     document: Callable[[], bytes]
     clock_ns: Callable[[], int]
     limits: Callable[[], bytes]
+    orders: Orders

@@ -6,6 +6,7 @@ from typing import Final
 
 from pipeline.gateway.methods import (
     aggregate,
+    delete,
     discover,
     explain,
     export,
@@ -27,7 +28,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats, aggregate),
-        *(get_entry, get_context, get_trace, explain, export),
+        *(get_entry, get_context, get_trace, explain, export, delete),
         *(get_ledger, get_limits, health, discover),
     )
 }
