@@ -10,6 +10,7 @@ from pipeline.gateway.methods import (
     discover,
     explain,
     export,
+    facets,
     get_context,
     get_entry,
     get_ledger,
@@ -17,6 +18,7 @@ from pipeline.gateway.methods import (
     get_stats,
     get_trace,
     health,
+    histogram,
     log,
     log_batch,
     query,
@@ -27,7 +29,7 @@ from pipeline.gateway.methods.method import Method
 METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
-        *(log, log_batch, query, search, get_stats, aggregate),
+        *(log, log_batch, query, search, get_stats, aggregate, histogram, facets),
         *(get_entry, get_context, get_trace, explain, export, delete),
         *(get_ledger, get_limits, health, discover),
     )

@@ -39,6 +39,8 @@ class Timeline:
 
     def __init__(self, grid: Buckets, by: str | None) -> None:
         self.grid = grid
+        self.entries = 0
+        """That match: an entry of several tags is in several series."""
         self._grouping = Grouping([] if by is None else [by], CELLS_MAX)
         self._counts = np.zeros((1, grid.size), np.int64)
         if by is None:
@@ -53,6 +55,7 @@ class Timeline:
             groups = np.zeros(len(found.times), np.int64)
             if self._grouping.fields:
                 groups = self._grouping.name_cells(found.counts)
+            self.entries += int(found.counts.counts.sum())
             self._add(groups, found.times, found.counts.counts)
         for header in blocks:
             scan.budget.check()
@@ -76,12 +79,14 @@ class Timeline:
         rows = np.flatnonzero(mask)
         if not len(rows):
             return
+        size = len(rows)
         try:
             rows, keys = self._grouping.read(view, rows)
             times = view.timestamps()[rows]
         except FrameError:
             scan.damaged.add(header.id)
             return
+        self.entries += size
         self._add(self._grouping.find(header, rows, keys), times, None)
 
     def _add(self, groups: Ints, times: Ints, weights: Ints | None) -> None:

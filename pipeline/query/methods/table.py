@@ -9,10 +9,12 @@ from pipeline.query.methods import (
     delete,
     explain,
     export,
+    facets,
     get_context,
     get_entry,
     get_stats,
     get_trace,
+    histogram,
     query,
     search,
     tail,
@@ -20,7 +22,7 @@ from pipeline.query.methods import (
 from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
-    *(query, search, get_stats, aggregate, tail),
+    *(query, search, get_stats, aggregate, histogram, facets, tail),
     *(get_entry, get_context, get_trace, explain, export, delete),
 )
 
