@@ -13,6 +13,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pipeline.level import parse_level
 from pipeline.query.pipes import Fields, Limit, RowPipe, Sort, SortKey
+from pipeline.query.requests import FieldError
+from pipeline.query.suggest import nearest
 
 Rank = tuple[int, Any]
 
@@ -67,9 +69,27 @@ def sort_places(
     return ordered
 
 
+def _check_names(pipe: RowPipe, columns: Sequence[str]) -> None:
+    """Columns that the text doesn't tell, such as a histogram's, are known here."""
+    names: Iterable[str] = ()
+    if isinstance(pipe, Sort):
+        names = (key.name for key in pipe.keys)
+    elif isinstance(pipe, Fields):
+        names = pipe.names
+    for name in names:
+        if name not in columns:
+            near = nearest(name, columns)
+            raise FieldError(
+                "q",
+                f"the table has no column {name[:64]!r}",
+                hint=f"{near}?" if near else f"columns are {', '.join(columns)}"[:400],
+            )
+
+
 def apply_pipes(table: Table, pipes: Iterable[RowPipe], most: int) -> Table:
-    """The table after these pipes, cut to what a reply may have."""
+    """The table after these pipes, cut to what a reply may have; raises FieldError."""
     for pipe in pipes:
+        _check_names(pipe, table.columns)
         if isinstance(pipe, Sort):
             named = dict(
                 zip(table.columns, zip(*table.rows, strict=True), strict=False)

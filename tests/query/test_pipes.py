@@ -238,3 +238,10 @@ def test_columns_are_those_of_the_table(asker: Asker, text: str) -> None:
 
     assert tuple(table["columns"]) == columns_of(pipe)
     assert len(table["rows"]) == 1
+
+
+@pytest.mark.parametrize("text", ["| histogram | sort x", "| patterns | fields countt"])
+def test_columns_that_only_the_table_knows(asker: Asker, text: str) -> None:
+    """Names that are none of them are refused."""
+    with pytest.raises(FieldError, match="no column"):
+        asker.ask("query", q=text)
