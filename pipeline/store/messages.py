@@ -115,7 +115,9 @@ def _choose(found: Found, allowed: Callable[[Ids], Mask] | None) -> tuple[Ints, 
     """Templates worth their place, the most frequent first, and their ids."""
     counts = np.bincount(found.codes, minlength=len(found.templates))
     lengths = np.fromiter(map(len, found.templates), np.int64, len(counts))
-    chosen = np.flatnonzero((counts >= ROWS_MIN) & (lengths <= TEMPLATE_BYTES))
+    worth = (counts >= ROWS_MIN) & (lengths <= TEMPLATE_BYTES)
+    # with too many variables to find, all messages keep their text
+    chosen = np.flatnonzero(worth & (len(found.firsts) > 0))
     order = chosen[np.argsort(-counts[chosen], kind="stable")]
     ids = ids_of([found.templates[place] for place in order.tolist()])
     if allowed is None:

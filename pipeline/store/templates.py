@@ -37,6 +37,10 @@ Ids = npt.NDArray[np.uint64]
 VARIABLE: Final = b"\xff"
 """Stands for a variable in a template."""
 
+VARIABLES_MAX: Final = 1 << 21
+"""Variables of a block that are found: encoding takes 150 bytes of memory for each, and
+64 MiB of nothing but numbers would have 32 million."""
+
 _BORDER: Final = 0xFE
 _PIECE: Final = 1 << 17
 """Bytes looked at together: arrays of one number a byte stay in the L2 cache."""
@@ -73,7 +77,8 @@ class Found(NamedTuple):
     digits: Ints
     """ASCII digits of each variable; as many as its size where it is all digits."""
     firsts: Ints
-    """The first variable of each row, and behind the last row their number."""
+    """The first variable of each row, and behind the last row their number; empty, as
+    are the places, where there are more than VARIABLES_MAX variables."""
 
 
 class _Piece(NamedTuple):
@@ -90,9 +95,15 @@ def find_templates(data: bytes, lengths: Ints) -> Found:
     table: defaultdict[bytes, int] = defaultdict(count().__next__)
     codes: list[int] = []
     parts = []
+    total = 0
     for piece in _pieces(data, lengths):
         codes += map(table.__getitem__, piece.templates)
-        parts.append(piece)
+        total += len(piece.starts)
+        if total <= VARIABLES_MAX:
+            parts.append(piece)
+    if total > VARIABLES_MAX:
+        none = np.empty(0, np.int64)
+        return Found(np.array(codes, np.int64), list(table), none, none, none, none)
     starts = _joined([part.starts for part in parts])
     ends = _joined([part.ends for part in parts])
     counts = _joined([part.counts for part in parts])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.batch.layout import Kind
 from pipeline.batch.read import Texts, ends_of, read_texts
 from pipeline.errors import FrameError
+from pipeline.store import templates
 from pipeline.store.messages import (
     ROWS_MIN,
     TEMPLATE_BYTES,
@@ -21,6 +22,7 @@ from pipeline.store.messages import (
     encode_messages,
 )
 from pipeline.store.templates import Ids, find_templates, pattern_ids, text_ids
+from pipeline.store.tokens import hash_token
 from tests.wire.test_fuzz import changed
 
 WORD = st.sampled_from(
@@ -176,6 +178,22 @@ def test_refused_templates_leave_the_text() -> None:
     assert encoded.templates == [b"queue \xff"]
     assert encoded.patterns.rest == 10
     assert column_of(encoded).texts.data == texts_of(raw).data
+
+
+def test_too_many_variables_leave_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded; ids are those of the templates all the same."""
+    raw = [b"job %d of %d" % (n, n) for n in range(40)]
+    ids = text_ids(texts_of(raw)).tolist()
+    tokens = set(encode([*raw, b"x 12345"]).tokens.tolist())
+    monkeypatch.setattr(templates, "VARIABLES_MAX", 79)
+
+    encoded = encode(raw)
+
+    assert encoded.patterns.rest == 40
+    assert column_of(encoded).texts.data == texts_of(raw).data
+    assert pattern_ids(column_of(encoded)).tolist() == ids
+    assert {hash_token(b"job"), hash_token(b"of")} == set(encoded.tokens.tolist())
+    assert hash_token(b"12345") in tokens
 
 
 def test_long_templates_leave_the_text() -> None:

@@ -150,10 +150,17 @@ class PatternCount:
                 found += self._from_rows(header)
         for header, patterns in zip(told, self._told(told), strict=True):
             rest = patterns.rest
-            missing = min(rest, rest if self._is_full else ROWS_MIN - 1)
+            missing = self._missing(rest, len(patterns.ids))
             seen = Seen(*patterns[:4])
             found.append(BlockSeen(header, seen, header.rows, rest, missing))
         return found
+
+    def _missing(self, rest: int, listed: int) -> int:
+        """How many rows a pattern may have that the block doesn't list.
+
+        A block with too many variables lists none at all.
+        """
+        return rest if self._is_full or not listed else min(rest, ROWS_MIN - 1)
 
     def _told(self, headers: list[Header]) -> list[Any]:
         ids = [header.id for header in headers]
@@ -195,7 +202,7 @@ class PatternCount:
             column.pattern_ids[codes[coded].astype(np.int64) - 1], times[coded]
         )
         rest = size - int(np.count_nonzero(coded))
-        missing = rest if self._is_full else min(rest, ROWS_MIN - 1)
+        missing = self._missing(rest, len(column.pattern_ids))
         # a listed pattern may have no matching row: it is not missing for that
         return BlockSeen(header, seen, size, rest, missing)
 
