@@ -11,9 +11,12 @@ import pytest
 
 from pipeline.entry import Entry, parse_level
 from pipeline.errors import QueryError
+from pipeline.limits import NESTING
 from pipeline.query import pipe_parser, pipes
 from pipeline.query.operands import PIPE_NAMES
-from pipeline.query.parser import parse, parse_query
+from pipeline.query.parser import TERMS_MAX, parse, parse_query
+from pipeline.query.pipe_parser import NAMES_MAX, PIPES_MAX, ROWS_MAX
+from pipeline.query.requests import QUERY_CHARACTERS
 from pipeline.query.syntax import FIELDS
 from pipeline.timestamp import parse_timestamp
 from tests.query.oracle import matches
@@ -91,3 +94,9 @@ def test_everything_is_in_the_manual() -> None:
     """Each pipe, function and field."""
     for name in (*PIPE_NAMES, *pipe_parser.FUNCTIONS, *FIELDS):
         assert f"`{name}" in MANUAL
+
+
+def test_limits_are_in_the_manual() -> None:
+    """As they are in the code."""
+    for limit in (QUERY_CHARACTERS, TERMS_MAX, NESTING, PIPES_MAX, NAMES_MAX, ROWS_MAX):
+        assert f"{limit:,}" in MANUAL.partition("## Limits")[2]
