@@ -148,6 +148,8 @@ class Column:
         if self._texts is None:
             terminated = self.kind is Kind.TEXT
             self._texts = read_texts(self.data, self.count, terminated=terminated)
+            if self.codec == Codec.ZSTD:
+                self._data = None  # the texts are a copy of it
         return self._texts
 
     @property

@@ -93,7 +93,7 @@ class Anywhere(Filter):
             if name == MESSAGE:
                 mask |= match_messages(view, column, self._matcher, among & ~mask)
                 continue
-            if column.kind != Kind.BYTES16 and not self._matcher.may_be_in(column.data):
+            if column.kind != Kind.BYTES16 and not may_be_in(column, self._matcher):
                 continue
             if everywhere:
                 wanted = np.ones(column.count, np.bool_)
@@ -127,7 +127,7 @@ class Anywhere(Filter):
 def match_messages(view: View, column: Column, matcher: Matcher, among: Mask) -> Mask:
     """Which messages match; only those that their template leaves open are rebuilt."""
     if not isinstance(column, MessageColumn):
-        if not matcher.may_be_in(column.data):
+        if not may_be_in(column, matcher):
             return np.zeros(column.count, np.bool_)
         return matcher.match(column.text, column.ends, among, view.check)
     codes = column.codes
@@ -144,3 +144,9 @@ def match_messages(view: View, column: Column, matcher: Matcher, among: Mask) ->
             lengths, data = column.texts_of(some)
             mask[some] = matcher.match(data, ends_of(lengths, 1), None, view.check)
     return mask
+
+
+def may_be_in(column: Column, matcher: Matcher) -> bool:
+    """Whether a text of the column may match; a cheap no for few bytes."""
+    texts = column.kind in (Kind.TEXT, Kind.PACKED)
+    return matcher.may_be_in(column.texts.data if texts else column.data)
