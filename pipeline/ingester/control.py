@@ -70,7 +70,9 @@ class Control:
         reply: Callable[[dict[str, Any]], None],
         last_block: int,
     ) -> None:
-        method = request.get("method")
+        version, method = request.get("version"), request.get("method")
+        if version != VERSION:
+            raise _WrongError("version", f"{version!r} is not known; must be {VERSION}")
         if method in ("status", "ping"):
             reply({"result": self._status() if method == "status" else {}})
             return
@@ -133,9 +135,6 @@ def _parse(frames: list[bytes]) -> dict[str, Any]:
     number = request.get("id")
     if type(number) is not int or not 0 <= number < 1 << 63:
         raise _WrongError("id", f"{number!r} is no id; must be a number from 0")
-    version = request.get("version")
-    if version != VERSION:
-        raise _WrongError("version", f"{version!r} is not known; must be {VERSION}")
     return request
 
 

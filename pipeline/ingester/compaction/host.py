@@ -28,7 +28,7 @@ from pipeline.store.compacted import Compacted
 from pipeline.store.writer import Writer
 
 BACK_OFF_SECONDS: Final = 0.1
-BACK_OFF_SECONDS_MAX: Final = 30.0
+BACK_OFF_SECONDS_MAX: Final = 10.0
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long died of one block, not of its circumstances."""
 
@@ -270,6 +270,7 @@ class Compaction:
             return
         self._purging.replaced(chore.result, clock.monotonic())
         self.counters["swaps"] += 1
+        self._failures = 0  # it does what it is for
         request = self._requests.get(swap.get("request", 0))
         if request is not None:
             request.totals["deleted"] += swap["deleted"]

@@ -1,0 +1,149 @@
+"""The control socket: what it is asked, and what comes of it in the store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.batch.pack import pack
+from pipeline.control import Client, ControlError, endpoint_of
+from pipeline.store.reader import Reader
+from tests.ingester.process import Process, Sender
+
+
+@pytest.fixture
+def ingester(tmp_path: Path) -> Iterator[Process]:
+    """One that purges soon."""
+    made = Process(tmp_path)
+    made.environment["PIPELINE_COMPACTION__KEEP_REPLACED_SECONDS"] = "0.2"
+    made.environment["PIPELINE_INGEST__COMMIT_INTERVAL_MS"] = "1"
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def client(ingester: Process) -> Client:
+    """Of its control socket."""
+    return Client(endpoint_of("", str(ingester.database)))
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """The first true value of it."""
+    end = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < end, "not within 20 s"
+        time.sleep(0.02)
+    return found
+
+
+def store(ingester: Process, client: Client, count: int) -> None:
+    """So many entries, in several commits."""
+    sender = Sender(ingester)
+    for number in range(count):
+        row = {"message": f"entry {number}", "source": "web", "metadata": {"n": number}}
+        sender.send(pack(row))
+        eventually(lambda n=number: client.status()["counters"].get("entries", 0) > n)
+    sender.close()
+    eventually(lambda: len(ingester.entries("web")) == count)
+
+
+def test_only_the_owner_may_ask(ingester: Process, client: Client) -> None:
+    """The socket's file says so."""
+    path = endpoint_of("", str(ingester.database)).removeprefix("ipc://")
+
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert client.status()["pid"] == ingester.pid
+
+
+def test_compact_leaves_one_block_and_the_replaced_ones_go(
+    ingester: Process, client: Client
+) -> None:
+    """Entries stay as they were."""
+    store(ingester, client, 6)
+    before = ingester.entries("web")
+
+    client.compact()
+
+    reader = Reader(ingester.database)
+    reader.refresh()
+    assert [header.rows for header in reader.headers] == [6]
+    reader.close()
+    assert ingester.entries("web") == before
+    eventually(lambda: client.status()["compaction"].get("blocks_purged", 0) >= 2)
+
+
+def test_delete_deletes_what_matches_and_leaves_an_audit_entry(
+    ingester: Process, client: Client
+) -> None:
+    """Which says who, what, and how many."""
+    store(ingester, client, 6)
+
+    found = client.delete({"q": "metadata.n:<4"}, time.time_ns(), "ann")
+
+    assert found["deleted"] == 4
+    assert [e.message for e in ingester.entries("web")] == ["entry 4", "entry 5"]
+    (audit,) = eventually(lambda: ingester.entries("audit"))
+    assert audit.message == "ann deleted 4 entries"
+    assert audit.metadata["filter"] == {"q": "metadata.n:<4"}
+
+
+def test_what_is_deleted_whole_leaves_nothing(
+    ingester: Process, client: Client
+) -> None:
+    """But its audit entry."""
+    store(ingester, client, 3)
+    client.compact()
+
+    assert client.delete({"sources": ["web"]}, 0, "ann")["deleted"] == 3
+    assert ingester.entries("web") == []
+    assert client.delete({"sources": ["web"]}, 0, "ann")["deleted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field"),
+    [
+        ("delete", {"params": {}, "now": 0, "by": "ann"}, "q"),
+        ("delete", {"params": {"query": "x"}, "now": 0, "by": "ann"}, "query"),
+        ("delete", {"params": {"q": "("}, "now": 0, "by": "ann"}, "q"),
+        ("delete", {"params": {"q": "x"}, "now": 0}, "by"),
+        ("delete", {"params": {"q": "x"}, "now": "1h", "by": "ann"}, "now"),
+        ("compact", {"level": 99}, "level"),
+        ("vacuum", {}, "method"),
+        ("status", {"version": 2}, "version"),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(
+    client: Client, method: str, params: dict[str, Any], field: str
+) -> None:
+    """And nothing is done."""
+    with pytest.raises(ControlError) as found:
+        client.ask(method, params, 10)
+
+    assert found.value.field == field
+
+
+def test_a_worker_that_dies_is_replaced(ingester: Process, client: Client) -> None:
+    """And what is asked for meanwhile is done by the next."""
+    pid = eventually(lambda: client.status()["compaction"]["worker_pid"])
+    os.kill(pid, signal.SIGKILL)
+
+    assert client.compact()["blocks"] == 0
+    state = client.status()["compaction"]
+    assert state["restarts"] == 1
+    assert state["worker_pid"] != pid
+
+
+def test_nobody_there_is_told(tmp_path: Path) -> None:
+    """Without an ingester."""
+    with pytest.raises(ControlError, match="does the ingester run") as found:
+        Client(f"ipc://{tmp_path}/none").status(0.1)
+
+    assert found.value.is_absent
