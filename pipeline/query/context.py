@@ -15,10 +15,14 @@ import numpy as np
 
 from pipeline.query.filters import Sources
 from pipeline.query.plan import Plan
+from pipeline.query.requests import REPLY_BYTES, FieldError
 from pipeline.query.rows import Renderer, Row
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints, Mask
 from pipeline.store.reader import Header
+
+_RENDERED: Final = 1024
+"""Rows between two looks at how long the reply has become."""
 
 _GROUP_ROWS: Final = 200_000
 """Rows of the blocks that are looked at together: 5 MB of keys."""
@@ -63,10 +67,21 @@ def _render(
 ) -> list[Row]:
     """Block by block, for all sources at once: reading one whole takes longest."""
     found: list[Row] = []
+    size = 0
     for block, places in wanted.items():
         view = scan.open(headers[block]) if places else None
-        if view is not None:
-            found += renderer.rows(view, np.array(sorted(places)), context=True)
+        if view is None:
+            continue
+        chosen = np.array(sorted(places))
+        for start in range(0, len(chosen), _RENDERED):
+            some = chosen[start : start + _RENDERED]
+            rows = renderer.rows(view, some, context=True)
+            size += sum(len(row.json) for row in rows)
+            if size > REPLY_BYTES:
+                problem = f"the reply would be longer than {REPLY_BYTES >> 20} MiB"
+                hint = "ask for a lower limit or context"
+                raise FieldError("context", problem, hint=hint)
+            found += rows
     return found
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.query.requests import FieldError
@@ -23,6 +23,7 @@ def expected(stored: list[Stored], hit: Stored, before: int, after: int) -> list
     return [row.id for row in near[max(0, place - before) : place + after + 1]]
 
 
+@settings(deadline=None)
 @given(blocks, st.integers(0, 4), st.integers(0, 4), st.data())
 def test_neighbours(rows: Any, before: int, after: int, data: st.DataObject) -> None:
     """Of its source or of all, whatever blocks they are in."""

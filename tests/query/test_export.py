@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.entry import Entry, entry_to_json
@@ -33,6 +33,7 @@ def exported(asker: Asker, page: int, **params: Any) -> str:
             return "".join(parts)
 
 
+@settings(deadline=None)
 @given(blocks, trees, st.integers(1, 4), st.sampled_from(["asc", "desc"]))
 def test_it_is_what_matches(rows: Any, tree: Any, page: int, order: str) -> None:
     """In order, each entry once, as `query` has it."""
@@ -46,6 +47,7 @@ def test_it_is_what_matches(rows: Any, tree: Any, page: int, order: str) -> None
     )
 
 
+@settings(deadline=None)
 @given(blocks)
 def test_csv_reads_back(rows: Any) -> None:
     """With line breaks, quotes and commas in every field; text as it was."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.entry import Entry
@@ -68,6 +68,7 @@ def test_an_unknown_trace(tmp_path: Path) -> None:
     assert (reply["count"], reply["logs"], reply["first"]) == (0, [], None)
 
 
+@settings(deadline=None)
 @given(blocks, st.sampled_from([TRACE, "t-1", "T-1", ""]), st.integers(1, 9))
 def test_any_trace(rows: Any, trace_id: str, limit: int) -> None:
     """The entries that have it, in order, and sums that are theirs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from pipeline.query.parser import parse
 from pipeline.query.wording import in_words
@@ -54,6 +54,7 @@ def test_words(text: str, words: str) -> None:
     assert in_words(parse(text)) == words
 
 
+@settings(deadline=None)
 @given(trees)
 def test_any_tree_has_words(tree: object) -> None:
     """Nothing is left as it is written."""
