@@ -33,6 +33,10 @@ _SECONDS: Final = (
 """Widths of buckets: a person reads 09:15, not 09:13:47."""
 
 
+_COARSER: Final = 4
+"""So many times fewer buckets than wanted are enough, if they are minutes."""
+
+
 class Buckets(NamedTuple):
     """`size` buckets of `width` ns; the first begins at `first * width`."""
 
@@ -116,6 +120,9 @@ def choose_buckets(
         widths = [seconds * SECOND for seconds in _SECONDS]
         fits = (w for w in widths if high // w - low // w < wanted)
         width = next(fits, widths[-1])
+        # headers count by minute: minutes open no block where seconds open them all
+        if width < MINUTE and (high - low) // MINUTE * _COARSER >= wanted:
+            width = MINUTE
     first = low // width
     size = high // width - first + 1
     if size > BUCKETS_MAX:

@@ -125,14 +125,20 @@ class PatternCount:
             return order, opened
         least = int(known.counts[order[n - 1]])
         unknown = sum(block.missing for block in opened)
-        if unknown >= least:
+        if unknown > least:
             return order[:n], opened
-        near = order[known.counts[order] + unknown >= least]
-        wanted = known.ids[near]
+        near = order[known.counts[order] + unknown > least]
+        near = np.union1d(near, order[:n])
+        absent = np.array(
+            [~_lists(block.seen.ids, known.ids[near]) for block in opened]
+        )
+        if not len(absent):
+            return order[:n], []
+        more = np.array([block.missing for block in opened]) @ absent
+        in_play = (known.counts[near] + more > least) | np.isin(near, order[:n])
+        open_now = (absent & in_play).any(axis=1).tolist()
         unsure = [
-            block
-            for block in opened
-            if not np.isin(wanted, block.seen.ids, assume_unique=True).all()
+            block for block, is_open in zip(opened, open_now, strict=True) if is_open
         ]
         return order[:n], unsure
 
@@ -151,7 +157,7 @@ class PatternCount:
         for header, patterns in zip(told, self._told(told), strict=True):
             rest = patterns.rest
             missing = self._missing(rest, len(patterns.ids))
-            seen = Seen(*patterns[:4])
+            seen = Seen(*patterns[:4]).at(np.argsort(patterns.ids))
             found.append(BlockSeen(header, seen, header.rows, rest, missing))
         return found
 
@@ -221,6 +227,15 @@ class PatternCount:
                 block.seen = add_up([block.seen, seen])
         except FrameError:
             self._scan.damaged.add(block.header.id)
+
+
+def _lists(ids: Ids, wanted: Ids) -> Mask:
+    """Which of the wanted stand in ids, which ascend."""
+    places = np.searchsorted(ids, wanted)
+    found: Mask = np.zeros(len(wanted), np.bool_)
+    inside = places < len(ids)
+    found[inside] = ids[places[inside]] == wanted[inside]
+    return found
 
 
 def row_ids(column: Column, rows: Ints) -> Ids:
