@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "context": "show the entries before and after one",
     "explain": "show how a query is understood, what it takes, why it is empty",
     "export": "write all entries that match as NDJSON or CSV",
+    "delete": "count the entries that match, and delete them once agreed to",
     "ledger": "say what became of each producer's entries",
     "ingester": "take entries in and store them",
     "analyzer": "watch what is stored and raise alerts",

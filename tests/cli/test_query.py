@@ -190,6 +190,25 @@ def test_search_without_context_is_query(shell):
     assert [log] == shell.maps("query", '"request 30"')
 
 
+def test_a_query_may_make_a_table(shell):
+    """Tabs between the columns when it is piped, a row a line with --json."""
+    query = "| stats by (source) count() as n | sort source"
+
+    assert shell.lines("query", query) == [
+        *("source\tn", "api\t20", "web\t20", "데이터베이스\t20")
+    ]
+    assert shell.maps("query", query)[0] == {"source": "api", "n": 20}
+
+
+def test_a_terminal_gets_bars_beside_counts(shell):
+    """And the columns aligned."""
+    _, shown = shell.on_terminal("query", "| top 2 level")
+    head, *rows = shown.splitlines()
+
+    assert head.split()[0] == "level"
+    assert [row[-1] for row in rows] == ["█", "█"]
+
+
 def test_terminals_get_colours(shell):
     """Each level its own."""
     _, shown = shell.on_terminal("query", "level:error", "-n", "1")
@@ -213,6 +232,7 @@ def test_no_color_is_heeded(shell):
         ("query",),
         ("query", "--json"),
         ("query", "--fields", "source,message,metadata,tags,trace_id"),
+        ("query", "| stats by (source, plain) count()"),
         ("search", "-C", "1", "m"),
         ("stats",),
         ("stats", "--group-by", "source"),
