@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import StoreError
-from pipeline.query.matchers import ALWAYS, OPEN, Matcher, Verdicts, as_column
-from pipeline.query.text import DIGIT
+from pipeline.query.matchers import ALWAYS, OPEN, Matcher, Verdicts
+from pipeline.query.text import DIGIT, as_column
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.patterns import BlockPatterns
 from pipeline.store.reader import Header, Reader

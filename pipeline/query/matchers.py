@@ -19,7 +19,14 @@ from pipeline.batch.read import ends_of
 from pipeline.compression import Bytes as Buffer
 from pipeline.query.numbers import Range, equal_numbers, maybe_literal
 from pipeline.query.regex import Pattern
-from pipeline.query.text import Ints, Mask, Needle, equal_values
+from pipeline.query.text import (
+    Ints,
+    Mask,
+    Needle,
+    as_column,
+    equal_values,
+    having,
+)
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.templates import VARIABLE
 
@@ -92,7 +99,7 @@ class Matcher(ABC):
 
     def judge(self, data: bytes, ends: Ints) -> Verdicts:
         """NEVER, OPEN or ALWAYS for each template."""
-        fixed = ~_having(data, ends, VARIABLE)
+        fixed = ~having(data, ends, VARIABLE)
         found = self.match(data, ends, fixed, _unchecked)
         verdicts = np.where(found, ALWAYS, NEVER).astype(np.uint8)
         verdicts[~fixed] = OPEN
@@ -169,7 +176,7 @@ class Tokens(Matcher):
         if VARIABLE not in pattern.pattern:
             return mask  # that is static text, and found as such
         if self._needle.is_run:
-            return _having(data, ends, VARIABLE)
+            return having(data, ends, VARIABLE)
         data = data if self._needle.exact else data.lower()
         if b"\n" not in self.needle:
             hits = [hit.start() for hit in pattern.finditer(data)]
@@ -282,7 +289,7 @@ class Expression(Matcher):
     def judge(self, data: bytes, ends: Ints) -> Verdicts:
         """What it needs is missing, or it is found between variables."""
         found = self._pattern.match(data, ends, _unchecked)
-        fixed = ~_having(data, ends, VARIABLE)
+        fixed = ~having(data, ends, VARIABLE)
         verdicts = np.full(len(ends), OPEN, np.uint8)
         for texts in self._needed:
             best = np.maximum.reduce([each.judge(data, ends) for each in texts])
@@ -381,20 +388,6 @@ def leaf_texts(value: Any) -> list[str]:
     if type(value) is list:
         return [text for item in value for text in leaf_texts(item)]
     return []
-
-
-def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
-    """Texts one after another, each before a newline, and the newlines' places."""
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
-
-
-def _having(data: bytes, ends: Ints, byte: bytes) -> Mask:
-    """Which values have this byte."""
-    places = np.flatnonzero(np.frombuffer(data, np.uint8) == byte[0])
-    mask: Mask = np.zeros(len(ends), np.bool_)
-    mask[np.searchsorted(ends, places)] = True
-    return mask
 
 
 def _unchecked() -> None:

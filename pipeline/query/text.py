@@ -13,6 +13,7 @@ pieces that stay in the cache, and only the places where both stand are looked a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -266,4 +267,18 @@ def equal_values(data: bytes, ends: Ints, lengths: Ints, value: bytes) -> Mask:
             break
     mask: Mask = np.zeros(len(ends), np.bool_)
     mask[chosen] = True
+    return mask
+
+
+def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
+    """Texts one after another, each before a newline, and the newlines' places."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
+
+
+def having(data: bytes, ends: Ints, byte: bytes) -> Mask:
+    """Which values have this byte."""
+    places = np.flatnonzero(np.frombuffer(data, np.uint8) == byte[0])
+    mask: Mask = np.zeros(len(ends), np.bool_)
+    mask[np.searchsorted(ends, places)] = True
     return mask

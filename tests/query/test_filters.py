@@ -23,8 +23,8 @@ from pipeline.query.conditions import (
     Text,
     Typed,
 )
-from pipeline.query.matchers import ALWAYS, NEVER, as_column
-from pipeline.query.text import Needle
+from pipeline.query.matchers import ALWAYS, NEVER
+from pipeline.query.text import Needle, as_column
 from pipeline.query.values import match_column
 from pipeline.store.templates import find_templates
 from pipeline.store.tokens import hash_token, hash_tokens
