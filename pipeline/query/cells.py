@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,15 @@ import numpy.typing as npt
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints
 from pipeline.store.block import MINUTE, Counts
+from pipeline.store.kept import Kept
 from pipeline.store.reader import Header
 
 KEPT: Final = 500_000
 """Cells kept, of 17 bytes each."""
+
+
+RESTS_BYTES: Final = 8 << 20
+"""Of patterns kept: a full block of prose has 300 KB."""
 
 
 class _Kept(NamedTuple):
@@ -46,6 +51,8 @@ class CellStore:
         self._sources: dict[str, int] = {}
         self._blocks: OrderedDict[int, _Kept] = OrderedDict()
         self._total = 0
+        self.rests: Kept[tuple[Any, ...]] = Kept(RESTS_BYTES)
+        """Patterns of rows that a block has no template for, by block."""
 
     def gather(
         self, scan: Scan, headers: Sequence[Header], width: int | None

@@ -19,6 +19,7 @@ from pipeline.batch.column import Column
 from pipeline.batch.layout import MESSAGE
 from pipeline.errors import FrameError, StoreError
 from pipeline.query.aggregate.aggregation import Bounds
+from pipeline.query.cells import CellStore
 from pipeline.query.pipes import Patterns, RowPipe
 from pipeline.query.requests import FieldError
 from pipeline.query.scan import Scan
@@ -95,8 +96,9 @@ def add_up(parts: Sequence[Seen]) -> Seen:
 class PatternCount:
     """The patterns of what a plan matches."""
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: Scan, cells: CellStore) -> None:
         self._scan = scan
+        self._rests = cells.rests
         table = scan.headers.reader.templates()
         # blocks may lack frequent ones, for which there was no place any more
         self._is_full = len(table.ids) >= STORE_PATTERNS
@@ -215,6 +217,11 @@ class PatternCount:
     def _open_rest(self, block: BlockSeen) -> None:
         """Count the rows without a template too."""
         block.missing = block.rest = 0
+        is_whole = block.rows == block.header.rows
+        kept = self._rests.get(block.header.id) if is_whole else None
+        if kept is not None:
+            block.seen = add_up([block.seen, Seen(*kept)])
+            return
         matched = self._scan.match(block.header)
         if matched is None:
             return
@@ -225,6 +232,8 @@ class PatternCount:
                 rows = np.flatnonzero(mask & (column.codes == 0))
                 seen = _seen(row_ids(column, rows), view.timestamps()[rows])
                 block.seen = add_up([block.seen, seen])
+                if is_whole:
+                    self._rests.put(block.header.id, seen, 32 * len(seen.ids) + 500)
         except FrameError:
             self._scan.damaged.add(block.header.id)
 
@@ -316,10 +325,14 @@ COLUMNS: Final = ("pattern", "count", "share", "first_seen", "last_seen", "id")
 
 
 def patterns_table(
-    scan: Scan, pipe: Patterns, pipes: Sequence[RowPipe], bounds: Bounds
+    scan: Scan,
+    pipe: Patterns,
+    pipes: Sequence[RowPipe],
+    bounds: Bounds,
+    cells: CellStore,
 ) -> Table:
     """The patterns with most entries first."""
-    found = PatternCount(scan)
+    found = PatternCount(scan, cells)
     top = found.top(pipe.n)
     texts = Names(scan, found.blocks).texts(top.ids)
     rows = [

@@ -29,6 +29,6 @@ def make_table(scan: Scan, query: Query, bounds: Bounds, cells: CellStore) -> Ta
         case Top() as pipe:
             return top_table(scan, pipe, rest, bounds, cells)
         case Patterns() as pipe:
-            return patterns_table(scan, pipe, rest, bounds)
+            return patterns_table(scan, pipe, rest, bounds, cells)
         case Uniq() as pipe:
             return uniq_table(scan, pipe, rest, bounds, cells)
