@@ -125,12 +125,13 @@ class Pipeline:
         return self._count(f'message:*"{text}"*')
 
     def percentiles(self) -> dict[str, float]:
-        """The 95th percentile of `duration_ms` for each `path`."""
+        """The 95th percentile of `duration_ms` of the most frequent paths."""
         rows = self._table(
-            "metadata.path:* metadata.duration_ms:>=0"
-            " | stats by (metadata.path) p95(metadata.duration_ms) | limit 10000"
+            "metadata.path:* metadata.duration_ms:>=0 | stats by (metadata.path)"
+            " count() as n p95(metadata.duration_ms) as p"
+            f" | sort n desc, metadata.path | limit {PATTERNS}"
         )
-        return {path: value for path, value in rows if value is not None}
+        return {path: p for path, _, p in rows}
 
     def patterns(self) -> list[int]:
         """Counts of the most frequent patterns."""

@@ -76,7 +76,7 @@ class Analytics(Protocol):
         ...
 
     def percentiles(self) -> dict[str, float]:
-        """The 95th percentile of `duration_ms` for each `path`."""
+        """The 95th percentile of `duration_ms` of the PATTERNS most frequent paths."""
         ...
 
     def patterns(self) -> list[int]:

@@ -192,6 +192,7 @@ class ChdbTable:
             f"SELECT metadata['path'] AS path, quantile(0.95)({duration}) AS p"
             " FROM bench.logs WHERE mapContains(metadata, 'path')"
             f" AND isNotNull({duration}) GROUP BY 1"
+            f" ORDER BY count() DESC, path LIMIT {PATTERNS}"
         )
         return {row["path"]: row["p"] for row in self.run(query)}
 
