@@ -28,7 +28,7 @@ from pipeline.store.compacted import Compacted
 from pipeline.store.writer import Writer
 
 BACK_OFF_SECONDS: Final = 0.1
-BACK_OFF_SECONDS_MAX: Final = 10.0
+BACK_OFF_SECONDS_MAX: Final = 5.0
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long died of one block, not of its circumstances."""
 
