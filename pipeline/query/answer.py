@@ -39,6 +39,10 @@ class Engine:
             lambda: self._context.headers.reader.fetched,
         )
 
+    def rest(self) -> None:
+        """Let go of the blocks that are kept for the next question."""
+        self._context.headers.opened.clear()
+
     def has(self, method: str) -> bool:
         """Whether there is a method of that name."""
         return method in METHODS

@@ -49,6 +49,12 @@ class Opened:
         self._weights[header] = 0
         self._turn(header)
 
+    def clear(self) -> None:
+        """Let go of all of them."""
+        self._blocks.clear()
+        self._weights.clear()
+        self._total, self._current = 0, None
+
     def _turn(self, header: Header) -> None:
         """Weigh the block that was in use before, and let go of what is too much."""
         last = self._current

@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
 
 _LENGTH: Final = struct.Struct("<I")
+
+REST_SECONDS: Final = 1.0
+"""Without a call for so long, a worker gives back what it kept for the next one: doing
+so after each reply made the next question of somebody who reads pages start cold."""
 
 
 class Call(msgspec.Struct):
@@ -86,14 +90,22 @@ def serve(engine: Engine, calls: BinaryIO, replies: BinaryIO) -> int:
     """Answer the calls until they end, or until nobody reads the replies."""
     inbox = Inbox(calls)
     Thread(target=inbox.read, name="calls", daemon=True).start()
-    while (call := inbox.next()) is not None:
+    patience: float | None = REST_SECONDS
+    while True:
+        try:
+            call = inbox.next(patience)
+        except Empty:
+            engine.rest()
+            memory.release()
+            patience = None
+            continue
+        if call is None:
+            return inbox.exit_code
+        patience = REST_SECONDS
         try:
             _reply(engine, call, inbox, replies)
         except BrokenPipeError:
-            break
-        if inbox.is_empty():
-            memory.release()
-    return inbox.exit_code
+            return inbox.exit_code
 
 
 def _reply(engine: Engine, call: Call, inbox: Inbox, replies: BinaryIO) -> None:
@@ -139,9 +151,9 @@ class Inbox:
             elif call.cancel in self._open:
                 self._cancelled.add(call.cancel)
 
-    def next(self) -> Call | None:
-        """Wait for the next call; None after the last."""
-        return self._waiting.get()
+    def next(self, seconds: float | None = None) -> Call | None:
+        """Wait for the next call; None after the last. Raises Empty after the time."""
+        return self._waiting.get(timeout=seconds)
 
     def done(self, call: Call) -> None:
         """Forget an answered call."""
@@ -152,10 +164,6 @@ class Inbox:
     def is_cancelled(self, call_id: int) -> bool:
         """Whether nobody waits for this call any more."""
         return call_id in self._cancelled
-
-    def is_empty(self) -> bool:
-        """Whether no call waits."""
-        return self._waiting.empty()
 
 
 def _read_frame(stream: BinaryIO) -> bytes | None:
