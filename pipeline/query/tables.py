@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from pipeline.entry import json_value
 from pipeline.level import parse_level
 from pipeline.query.pipes import Fields, Limit, RowPipe, Sort, SortKey
 from pipeline.query.requests import FieldError
@@ -51,7 +52,7 @@ def rank(value: Any) -> Rank:
         return 0, value
     if isinstance(value, str):
         return 1, value
-    return 3, json.dumps(value, sort_keys=True)
+    return 3, json.dumps(json_value(value), sort_keys=True)
 
 
 def sort_places(

@@ -99,6 +99,8 @@ def test_stats(
         for name, row in rows.items():
             for value, (function, field) in zip(row[len(by) + 1 :], asked, strict=True):
                 expected = call(function, field, right[name])
+                if function.startswith("p") and type(expected) is int:
+                    expected = int(float(expected))  # as the manual says
                 assert same(value, expected), (function, field)
     skipped = found.get("skipped", {})
     for function, field in asked:

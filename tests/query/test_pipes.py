@@ -30,6 +30,7 @@ from pipeline.query.pipes import (
 from pipeline.query.requests import FieldError
 from pipeline.query.suggest import nearest
 from pipeline.query.syntax import And, Text
+from pipeline.query.tables import rank
 from tests.query.stores import Asker, append
 
 MINUTE = 60_000_000_000
@@ -245,3 +246,10 @@ def test_columns_that_only_the_table_knows(asker: Asker, text: str) -> None:
     """Names that are none of them are refused."""
     with pytest.raises(FieldError, match="no column"):
         asker.ask("query", q=text)
+
+
+def test_any_value_has_a_place_in_an_order() -> None:
+    """Bytes inside of lists too: numbers, texts, truth, then the rest by its JSON."""
+    values = [[b"b"], {"a": 1}, True, "a", 2, [b"a"]]
+
+    assert sorted(values, key=rank) == [2, "a", True, [b"a"], [b"b"], {"a": 1}]
