@@ -129,7 +129,7 @@ class Pipeline:
         rows = self._table(
             "metadata.path:* metadata.duration_ms:>=0 | stats by (metadata.path)"
             " count() as n p95(metadata.duration_ms) as p"
-            f" | sort n desc, metadata.path | limit {PATTERNS}"
+            f" | limit {PATTERNS}"
         )
         return {path: p for path, _, p in rows}
 
