@@ -38,7 +38,7 @@ class Control:
         endpoint: str,
         compaction: Compaction,
         status: Callable[[], dict[str, Any]],
-        deleted: Callable[[dict[str, Any], dict[str, int]], None],
+        deleted: Callable[[dict[str, Any], dict[str, int], Callable[[], None]], None],
     ) -> None:
         self.socket = transport.router(endpoint)
         self._compaction = compaction
@@ -93,11 +93,13 @@ class Control:
         reply: Callable[[dict[str, Any]], None],
         message: dict[str, Any],
     ) -> None:
-        """An audit entry also for what a deletion did before it failed."""
+        """An audit entry also for what a deletion did before it failed; the reply
+        comes when that is durable."""
         totals = message.get("totals", {})
         if "result" in message or totals.get("deleted"):
-            self._deleted(request, totals)
-        reply(message)
+            self._deleted(request, totals, partial(reply, message))
+        else:
+            reply(message)
 
     def _reply(self, client: bytes, number: int, message: dict[str, Any]) -> None:
         message = {name: message[name] for name in message if name != "totals"}

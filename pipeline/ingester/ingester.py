@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,8 @@ class Ingester:
             *(self._compaction, self._report, self._audit),
         )
         self._poller.watch(self._control.socket)
+        self._audited: list[Callable[[], None]] = []
+        self._committing: list[Callable[[], None]] = []
         self._receiving = False
         self._failed: Commit | None = None
         self._retry_at = 0.0
@@ -157,6 +160,7 @@ class Ingester:
             if clock.monotonic() >= self._retry_at and not self._committer.busy:
                 self._committer.submit(self._failed)
         elif not self._committer.busy and self._intake.due(now):
+            self._committing, self._audited = self._audited, []
             self._committer.submit(Commit(self._intake.cut(now)))
 
     def _conclude(self, commit: Commit) -> None:
@@ -179,6 +183,9 @@ class Ingester:
             self._publisher.acknowledge(stream, kind, Status.OK)
         for block, sealed in enumerate(commit.sealed or (), commit.first_block):
             self._publisher.publish(block, sealed)
+        for then in self._committing:
+            then()
+        self._committing = []
 
     def _refuse(self, commit: Commit) -> None:
         """Tell the producers of a failed commit to hold what they have."""
@@ -226,11 +233,19 @@ class Ingester:
             "compaction": self._compaction.status(),
         }
 
-    def _audit(self, request: dict[str, Any], totals: dict[str, int]) -> None:
-        """Store who deleted what, as any other entry."""
+    def _audit(
+        self,
+        request: dict[str, Any],
+        totals: dict[str, int],
+        then: Callable[[], None],
+    ) -> None:
+        """Store who deleted what, as any other entry; `then` is called when it is
+        durable."""
         now = self._look_at_clocks()
         entry = audit_entry(request, totals, now + self._intake.epoch)
         self._intake.receive([pack(entry)], now)
+        self._intake.batcher.flush(now)
+        self._audited.append(then)
 
     def _drain(self) -> None:
         """Take in what has arrived and commit it; what is not acknowledged is held by

@@ -83,14 +83,14 @@ def test_compact_leaves_one_block_and_the_replaced_ones_go(
 def test_delete_deletes_what_matches_and_leaves_an_audit_entry(
     ingester: Process, client: Client
 ) -> None:
-    """Which says who, what, and how many."""
+    """Which says who, what, and how many, and is on disk before the reply."""
     store(ingester, client, 6)
 
     found = client.delete({"q": "metadata.n:<4"}, time.time_ns(), "ann")
 
+    (audit,) = ingester.entries("audit")
     assert found["deleted"] == 4
     assert [e.message for e in ingester.entries("web")] == ["entry 4", "entry 5"]
-    (audit,) = eventually(lambda: ingester.entries("audit"))
     assert audit.message == "ann deleted 4 entries"
     assert audit.metadata["filter"] == {"q": "metadata.n:<4"}
 
