@@ -21,7 +21,7 @@ from pipeline.query.scan import Scan
 from pipeline.query.text import Ints, Mask
 from pipeline.store.reader import Header
 
-_RENDERED: Final = 1024
+_RENDERED: Final = 256
 """Rows between two looks at how long the reply has become."""
 
 _GROUP_ROWS: Final = 200_000
@@ -45,7 +45,7 @@ def find_context(
     scan: Scan, hits: Sequence[Row], around: int, renderer: Renderer
 ) -> list[Row]:
     """The entries around the hits that are no hits themselves, each once, unordered."""
-    wanted: dict[int, set[int]] = {}
+    wanted: dict[int, list[Ints]] = {}
     headers: dict[int, Header] = {}
     for source, group in groupby(sorted(hits, key=_by_source), _source):
         plan = Plan(Sources([source]), mark=scan.plan.mark)
@@ -53,26 +53,34 @@ def find_context(
         for near in neighbours.groups(list(group)):
             for header, places in neighbours.around(near):
                 headers[header.id] = header
-                wanted.setdefault(header.id, set()).update(places)
+                wanted.setdefault(header.id, []).append(places)
+    known: dict[int, list[int]] = {}
     for hit in hits:
-        wanted.get(hit.block, set()).discard(hit.place)
-    return _render(scan, headers, wanted, renderer)
+        known.setdefault(hit.block, []).append(hit.place)
+    chosen = {
+        block: np.setdiff1d(np.concatenate(places), known.get(block, ()))
+        for block, places in wanted.items()
+    }
+    size = sum(len(hit.json) for hit in hits)
+    return _render(scan, headers, chosen, renderer, size)
 
 
 def _render(
     scan: Scan,
     headers: dict[int, Header],
-    wanted: dict[int, set[int]],
+    wanted: dict[int, Ints],
     renderer: Renderer,
+    size: int,
 ) -> list[Row]:
-    """Block by block, for all sources at once: reading one whole takes longest."""
+    """Block by block, for all sources at once: reading one whole takes longest.
+
+    `size` is that of the hits, in bytes.
+    """
     found: list[Row] = []
-    size = 0
-    for block, places in wanted.items():
-        view = scan.open(headers[block]) if places else None
+    for block, chosen in wanted.items():
+        view = scan.open(headers[block]) if len(chosen) else None
         if view is None:
             continue
-        chosen = np.array(sorted(places))
         for start in range(0, len(chosen), _RENDERED):
             some = chosen[start : start + _RENDERED]
             rows = renderer.rows(view, some, context=True)
@@ -119,7 +127,7 @@ class _Neighbours:
     def _places(self, low: int, high: int) -> Ints:
         return self.scan.headers.select(low, high + 1, self.scan.plan.mark)
 
-    def around(self, hits: list[Row]) -> Iterator[tuple[Header, list[int]]]:
+    def around(self, hits: list[Row]) -> Iterator[tuple[Header, Ints]]:
         """(block, places) of the neighbours, the hits among them."""
         low, high = hits[0].key[0], hits[-1].key[0]
         near = self.scan.headers.ordered(self._places(low, high), descending=True)
@@ -128,13 +136,14 @@ class _Neighbours:
         pieces += self._older(pieces, seen, low)
         pieces += self._newer(pieces, seen, high)
         blocks, places, is_hit = _merge(pieces, hits)
-        middle = np.flatnonzero(is_hit)
-        reach = np.arange(-self._around, self._around + 1)
-        chosen = np.unique(np.add.outer(middle, reach))
-        chosen = chosen[(chosen >= 0) & (chosen < len(places))]
+        middle, size = np.flatnonzero(is_hit), len(places)
+        edges = np.zeros(size + 1, np.int64)
+        np.add.at(edges, np.maximum(middle - self._around, 0), 1)
+        np.add.at(edges, np.minimum(middle + self._around + 1, size), -1)
+        chosen = np.flatnonzero(np.cumsum(edges[:size]))
         for block in np.unique(blocks[chosen]).tolist():
             mine = chosen[blocks[chosen] == block]
-            yield pieces[block].header, places[mine].tolist()
+            yield pieces[block].header, places[mine]
 
     def _older(
         self, pieces: list[_Piece], seen: set[int], low: int

@@ -28,11 +28,14 @@ from pipeline.query.text import Ints
 from pipeline.store.block import Counts
 from pipeline.store.reader import Header
 
-STATE_BYTES: Final = 56 << 20
+STATE_BYTES: Final = 44 << 20
 """Of all groups: with the rest of a worker's memory less than 150 MB."""
 
-_GROUP_BYTES: Final = 48
+_GROUP_BYTES: Final = 36
 """Of a group before its operators."""
+
+MANY_GROUPS: Final = 1 << 17
+"""With more, the memory of blocks kept open is wanted for the groups."""
 
 _PERCENTS: Final = {"p50": 50, "p95": 95, "p99": 99}
 _HEADER_CALLS: Final = frozenset({"count", "rate"})
@@ -109,6 +112,8 @@ class Aggregation:
         part.size = self.size
         for operator in self._all:
             operator.add(part)
+        if self.size > MANY_GROUPS:
+            view.batch.forget(())
         for call in self.calls:
             if call.function not in ("count", "count_uniq", "rate"):
                 skipped = part.numbers(resolve_field(call.field or "")).skipped

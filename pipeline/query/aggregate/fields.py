@@ -26,12 +26,17 @@ from pipeline.query.aggregate.hashing import (
     hash_texts,
     hash_values,
 )
+from pipeline.query.matchers import Check
 from pipeline.query.text import Ints, Mask
 from pipeline.query.values import values_at
 from pipeline.query.view import View, splits
+from pipeline.store.message_column import MessageColumn
 from pipeline.timestamp import format_timestamp
 
 _ABSENT: Final = object()
+
+_PIECE: Final = 8192
+"""Texts looked at together, and between two looks at the budget."""
 
 
 class Keys(NamedTuple):
@@ -193,21 +198,39 @@ def _column_keys(view: View, name: str, rows: Ints) -> Keys:
     places, ranks = ranks_at(view, name, rows)
     hashes = np.full(len(rows), NOTHING)
     if len(places):
-        hashes[places] = _HASHERS[column.kind](column, ranks)
+        if column.kind is Kind.TEXT:
+            hashes[places] = _hash_texts(column, ranks, view.check)
+        else:
+            hashes[places] = _HASHERS[column.kind](column, ranks)
     return Keys(hashes)
 
 
-def _hash_texts(column: Column, ranks: Ints) -> Hashes:
-    if len(ranks) * 4 < column.count:
-        return hash_values(column.values(ranks))
-    return hash_texts(column.starts[ranks], column.texts.lengths[ranks], column.text)
+def _hash_texts(column: Column, ranks: Ints, check: Check) -> Hashes:
+    hashes = np.empty(len(ranks), np.uint64)
+    for at in range(0, len(ranks), _PIECE):
+        check()
+        texts = texts_at(column, ranks[at : at + _PIECE])
+        hashes[at : at + _PIECE] = hash_texts(*texts)
+    return hashes
+
+
+def texts_at(column: Column, ranks: Ints) -> tuple[Ints, Ints, bytes]:
+    """Starts and lengths of these values of a TEXT column, in bytes that hold them.
+
+    Compacted messages are rebuilt for it, and not kept: those of a block take 10 MB.
+    """
+    if isinstance(column, MessageColumn):
+        lengths, data = column.texts_of(ranks)
+        return np.cumsum(lengths + 1) - lengths - 1, lengths, data
+    starts, ends = column.starts[ranks], column.ends[ranks]
+    first, last = int(starts.min()), int(ends.max())
+    return starts - first, ends - starts, column.text[first:last]
 
 
 _HASHERS: Final[dict[Kind, Callable[[Column, Ints], Hashes]]] = {
     Kind.INT64: lambda column, ranks: hash_integers(column.numbers[ranks]),
     Kind.FLOAT64: lambda column, ranks: hash_floats(column.numbers[ranks]),
     Kind.BOOL: lambda column, ranks: hash_booleans(column.numbers[ranks]),
-    Kind.TEXT: _hash_texts,
     Kind.BYTES16: lambda column, ranks: hash_hex(column.raw[ranks]),
     Kind.PACKED: lambda column, ranks: hash_values(column.values(ranks)),
 }

@@ -1,7 +1,7 @@
 """Groups, numbered as they come: which one each row belongs to, by its hash.
 
-Strategy: a hash table in two numpy arrays (open addressing), in which all rows of a
-block are looked up at once. A group costs 40 bytes whatever its values are: these are
+Strategy: a hash table in numpy arrays (open addressing), in which all rows of a block
+are looked up at once. A group costs some 32 bytes whatever its values are: these are
 read again, from a row that was the first of its group, for the groups that are shown.
 """
 
@@ -18,18 +18,19 @@ from pipeline.query.text import Ints
 
 Array = TypeVar("Array", bound=npt.NDArray[Any])
 
-_FREE: Final = np.uint64(0)
-_FREE_STANDS_FOR: Final = np.uint64(5)
 _SMALLEST: Final = 1 << 10
 _FULL: Final = 2
 """Slots a group: twice as many keep the ways short."""
 
+_MOVED: Final = 1 << 16
+"""Groups put into a larger table at once."""
+
 
 def grown(array: Array, size: int, fill: float = 0) -> Array:
-    """The array with room for so many: itself, or twice as long."""
+    """The array with room for so many: itself, or one a quarter longer."""
     if size <= len(array):
         return array
-    larger = np.full(max(size, 2 * len(array)), fill, array.dtype)
+    larger = np.full(max(size, len(array) + len(array) // 4), fill, array.dtype)
     larger[: len(array)] = array
     return larger  # type: ignore[return-value]  # of the array's own type
 
@@ -40,8 +41,8 @@ class Groups:
     def __init__(self, most: int) -> None:
         self.size = 0
         self._most = most
-        self._slots: Hashes = np.zeros(_SMALLEST, np.uint64)
-        self._ids: npt.NDArray[np.int32] = np.zeros(_SMALLEST, np.int32)
+        self._slots: npt.NDArray[np.int32] = np.zeros(_SMALLEST, np.int32)
+        """1 + the group in each slot, 0 where there is none."""
         self.hashes: Hashes = np.zeros(_SMALLEST // _FULL, np.uint64)
         """Of each group."""
         self._blocks: npt.NDArray[np.int32] = np.zeros(_SMALLEST // _FULL, np.int32)
@@ -49,23 +50,23 @@ class Groups:
 
     def find(self, hashes: Hashes, block: int, rows: Ints) -> Ints:
         """The group of each hash; new ones are first met in these rows of a block."""
-        hashes = np.where(hashes == _FREE, _FREE_STANDS_FOR, hashes)
         found = np.empty(len(hashes), np.int64)
         todo, slots = np.arange(len(hashes)), self._first_slots(hashes)
         while len(todo):
             wanted = hashes[todo]
             held = self._slots[slots]
-            free = np.flatnonzero(held == _FREE)
+            free = np.flatnonzero(held == 0)
             if len(free):
-                # several rows may want one slot: the one written last has it
-                self._slots[slots[free]] = wanted[free]
+                # several rows may want one slot: the first has it, written last
+                places, claims = slots[free], np.arange(len(free), dtype=np.int32)
+                self._slots[places[::-1]] = claims[::-1]
+                taken = free[self._slots[places] == claims]
+                self._slots[places] = 0
+                rows_of = rows[todo[taken]]
+                self._number(slots[taken], wanted[taken], block, rows_of)
                 held = self._slots[slots]
-                taken = free[held[free] == wanted[free]]
-                places, firsts = np.unique(slots[taken], return_index=True)
-                first_rows = todo[taken[firsts]]
-                self._number(places, hashes[first_rows], block, rows[first_rows])
-            hit = held == wanted
-            found[todo[hit]] = self._ids[slots[hit]]
+            hit = self.hashes[held - 1] == wanted
+            found[todo[hit]] = held[hit] - 1
             todo = todo[~hit]
             slots = (slots[~hit] + 1) & (len(self._slots) - 1)
             if self.size * _FULL > len(self._slots):
@@ -94,23 +95,26 @@ class Groups:
                 grown(self._rows, size),
             )
         new = slice(self.size, size)
-        self._ids[places] = np.arange(self.size, size)
+        self._slots[places] = np.arange(self.size + 1, size + 1)
         self.hashes[new], self._blocks[new], self._rows[new] = hashes, block, rows
         self.size = size
 
     def _grow(self) -> None:
-        """Make the table four times as large and put all groups into it again."""
+        """Make the table large enough and put all groups into it again."""
         size = len(self._slots)
-        while self.size * _FULL > size // _FULL:
+        while self.size * _FULL > size:
             size *= 2
-        self._slots = np.zeros(size, np.uint64)
-        self._ids = np.zeros(size, np.int32)
-        todo = np.arange(self.size)
-        slots = self._first_slots(self.hashes[todo])
-        while len(todo):
-            free = self._slots[slots] == _FREE
-            self._slots[slots[free]] = self.hashes[todo[free]]
-            placed = self._slots[slots] == self.hashes[todo]
-            self._ids[slots[placed]] = todo[placed]
-            todo = todo[~placed]
-            slots = (slots[~placed] + 1) & (size - 1)
+        self._slots = np.zeros(size, np.int32)
+        for first in range(0, self.size, _MOVED):
+            numbers = np.arange(first, min(first + _MOVED, self.size), dtype=np.int32)
+            self._put(numbers + np.int32(1))
+
+    def _put(self, numbers: npt.NDArray[np.int32]) -> None:
+        """Into the table, where all of them are new."""
+        slots = self._first_slots(self.hashes[numbers - 1])
+        while len(numbers):
+            free = self._slots[slots] == 0
+            self._slots[slots[free]] = numbers[free]
+            left = self._slots[slots] != numbers
+            numbers = numbers[left]
+            slots = (slots[left] + 1) & (len(self._slots) - 1)
