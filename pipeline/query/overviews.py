@@ -148,12 +148,21 @@ class FacetsReply(Struct, frozen=True, kw_only=True):
 PatternsWanted = Annotated[
     int, Meta(ge=1, le=PATTERN_ROWS, description="Patterns of the reply.")
 ]
+
+
+class EarlierWindow(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A window to compare with."""
+
+    since: Since | None = None
+    until: Until | None = None
+
+
 CompareTo = Annotated[
-    str,
+    str | EarlierWindow,
     Meta(
-        description="How long before the window to compare with: `1h` compares the "
-        "window with the same span an hour earlier. The window needs a beginning.",
-        examples=["1h", "1d"],
+        description="An earlier window: a length of time, such as `1h`, is the window "
+        "of that length that ends where this one begins; or a map of since and until.",
+        examples=["1h", {"since": "2h", "until": "1h"}],
     ),
 ]
 Trend = Annotated[
@@ -181,7 +190,7 @@ class PatternsRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
 class Pattern(Struct, frozen=True, kw_only=True):
     """What messages of one kind have in common."""
 
-    id: str
+    id: Annotated[str, Meta(description="16 hex digits.")]
     pattern: Annotated[str, Meta(description="`<*>` for each word with a digit.")]
     count: int
     share: Annotated[float, Meta(description="Of all entries that match, 0 to 1.")]
@@ -189,8 +198,14 @@ class Pattern(Struct, frozen=True, kw_only=True):
     last_seen: str
     trend: Annotated[list[int], Meta(description="Entries in each bucket.")]
     levels: dict[str, int]
-    sources: dict[str, int]
-    example: Annotated[Raw | None, Meta(description="The newest entry of it.")]
+    sources: Annotated[
+        dict[str, int], Meta(description="Those with most entries, 20 at most.")
+    ]
+    sources_total: Annotated[int, Meta(description="Sources that have it.")]
+    example: Annotated[
+        Raw,
+        Meta(description="Its newest entry; null where the reply would be too long."),
+    ]
 
 
 class PatternChange(Struct, frozen=True, kw_only=True):
@@ -200,18 +215,37 @@ class PatternChange(Struct, frozen=True, kw_only=True):
     pattern: str
     count: int
     before: int
+    change: Annotated[
+        float | None,
+        Meta(
+            description="Entries a second in this window over those in the other one; "
+            "null where there were none."
+        ),
+    ]
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """What differs from an earlier window."""
+    """What differs from an earlier window; each list has `limit` patterns at most."""
 
     window: Window
     total: Annotated[int, Meta(description="Entries that matched then.")]
-    new: Annotated[list[PatternChange], Meta(description="Not there before.")]
-    vanished: Annotated[list[PatternChange], Meta(description="Not there any more.")]
-    changed: Annotated[
-        list[PatternChange], Meta(description="Twice as many, or half, at least.")
+    patterns: Annotated[
+        list[PatternChange], Meta(description="The patterns of the reply, in order.")
     ]
+    new: Annotated[
+        list[PatternChange], Meta(description="Not there then, the frequent first.")
+    ]
+    new_total: int
+    vanished: Annotated[
+        list[PatternChange],
+        Meta(description="There then and not in this window, the frequent first."),
+    ]
+    vanished_total: int
+    changed: Annotated[
+        list[PatternChange],
+        Meta(description="Twice as many a second, or half; the largest change first."),
+    ]
+    changed_total: int
 
 
 class PatternsReply(Struct, frozen=True, kw_only=True):
@@ -219,6 +253,7 @@ class PatternsReply(Struct, frozen=True, kw_only=True):
 
     total: Annotated[int, Meta(description="Entries that match.")]
     patterns: list[Pattern]
+    truncated: Annotated[bool, Meta(description="Whether there are more patterns.")]
     bucket_seconds: float
     starts: Annotated[list[str], Meta(description="Where each bucket begins.")]
     comparison: Comparison | UnsetType = UNSET

@@ -21,6 +21,7 @@ from pipeline.gateway.methods import (
     histogram,
     log,
     log_batch,
+    patterns,
     query,
     search,
 )
@@ -30,6 +31,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats, aggregate, histogram, facets),
+        *(patterns,),
         *(get_entry, get_context, get_trace, explain, export, delete),
         *(get_ledger, get_limits, health, discover),
     )

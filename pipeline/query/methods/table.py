@@ -15,6 +15,7 @@ from pipeline.query.methods import (
     get_stats,
     get_trace,
     histogram,
+    patterns,
     query,
     search,
     tail,
@@ -22,7 +23,7 @@ from pipeline.query.methods import (
 from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
-    *(query, search, get_stats, aggregate, histogram, facets, tail),
+    *(query, search, get_stats, aggregate, histogram, facets, patterns, tail),
     *(get_entry, get_context, get_trace, explain, export, delete),
 )
 
