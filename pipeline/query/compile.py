@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import Any, Final
 
 from pipeline.errors import QueryError
-from pipeline.level import Level, parse_level
+from pipeline.level import Level
 from pipeline.query.conditions import (
     Between,
     Bound,
@@ -34,6 +34,7 @@ from pipeline.query.filters import (
 )
 from pipeline.query.filters_fields import Metadata, Tag, TraceId
 from pipeline.query.filters_text import Anywhere, Message
+from pipeline.query.levels import asked_level
 from pipeline.query.matchers import (
     Anything,
     Bounds,
@@ -183,7 +184,7 @@ def _levels(condition: Condition) -> Filter:
 
 def _compared(op: str, value: Bound) -> list[int]:
     """The numbers of the scale whose level's name compares so."""
-    number = parse_level(value)
+    number = asked_level(value)
     if number is None:
         names = ", ".join(level.name for level in Level)
         raise QueryError(f"{value!r} is no level", hint=f"levels are {names}")

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from pipeline.errors import EntryError, QueryError
-from pipeline.level import Level, parse_level
+from pipeline.level import Level
 from pipeline.query.conditions import (
     Anywhere,
     Between,
@@ -28,6 +28,7 @@ from pipeline.query.conditions import (
     looks_typed,
     quote,
 )
+from pipeline.query.levels import asked_level
 from pipeline.query.lexer import QUOTE_IT, Lexer
 from pipeline.query.suggest import nearest
 from pipeline.query.syntax import FIELDS, METADATA, Field, Node, Pair
@@ -295,7 +296,7 @@ def _leveled(condition: Condition, start: int) -> Condition:
                 f"levels are {', '.join(_LEVELS)}; level:>=WARN compares",
             )
     for name in names:
-        if name is not None and parse_level(name) is None:
+        if name is not None and asked_level(name) is None:
             near = nearest(str(name), _LEVELS)
             meant = f"{near}? " if near else ""
             raise QueryError(
@@ -340,7 +341,7 @@ def _check_range(name: str, between: Between, start: int) -> None:
     if low is None or high is None:
         return
     if name == "level":
-        low, high = parse_level(low) or 0, parse_level(high) or 0
+        low, high = asked_level(low) or 0, asked_level(high) or 0
     if isinstance(low, str) != isinstance(high, str):
         raise QueryError(
             "a range can't be from a number to a text",

@@ -13,11 +13,12 @@ from zlib import crc32
 
 import msgspec
 
-from pipeline.level import LEVEL_NAMES, Level, parse_level
+from pipeline.level import LEVEL_NAMES, Level
 from pipeline.query.compile import LEVEL_STEPS, compile_tree
 from pipeline.query.cursor import Cursor, decode_cursor
 from pipeline.query.filters import Every, Everything, Filter, Levels, Sources
 from pipeline.query.filters_fields import Tag, TraceId
+from pipeline.query.levels import asked_level
 from pipeline.query.reading import read_filter
 from pipeline.query.requests import (
     FieldError,
@@ -113,7 +114,7 @@ def _filters(request: Request) -> Iterator[Filter]:
 
 def _steps(name: str, level: str | int) -> range:
     """The numbers of a level's name: each name has several on the scale."""
-    number = parse_level(level)
+    number = asked_level(level)
     if number is None:
         raise FieldError(name, f"{level!r} is no level", hint=_LEVEL_HINT)
     return range(number, number + LEVEL_STEPS)

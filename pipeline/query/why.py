@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from pipeline.batch.layout import METADATA_PREFIX, TAGS
-from pipeline.level import LEVEL_NAMES, parse_level
+from pipeline.level import LEVEL_NAMES
 from pipeline.query.budget import CostError
 from pipeline.query.conditions import Exact, Prefix, Substring, Text, Typed
 from pipeline.query.explanations import (
@@ -21,6 +21,7 @@ from pipeline.query.explanations import (
     ExplainRequest,
     NearValue,
 )
+from pipeline.query.levels import asked_level
 from pipeline.query.plan import make_plan
 from pipeline.query.requests import StatsRequest
 from pipeline.query.rows import Renderer
@@ -59,14 +60,19 @@ def why_empty(
     return [_explain(scan, condition) for condition in _conditions(request, tree)]
 
 
-def unknown_levels(
-    scan: Scan, request: ExplainRequest, problem: str
-) -> list[ConditionExplained]:
-    """The levels that are none, with those that may be meant; may be empty."""
+def misspelt_levels(request: ExplainRequest) -> list[tuple[str, str]]:
+    """The levels that are none, each with what asks for it."""
     asked = [("level", name) for name in _LEVEL.findall(request.q or "")]
     asked += [("levels", str(name)) for name in request.levels or ()]
     if request.min_level is not None:
         asked.append(("min_level", str(request.min_level)))
+    return [(field, name) for field, name in asked if asked_level(name) is None]
+
+
+def unknown_levels(
+    scan: Scan, misspelt: Sequence[tuple[str, str]], problem: str
+) -> list[ConditionExplained]:
+    """The levels that are none, with those that may be meant."""
     return [
         ConditionExplained(
             condition=f"{field}:{name}",
@@ -74,8 +80,7 @@ def unknown_levels(
             nearest=_near_levels(scan, name),
             hint=problem,
         )
-        for field, name in asked
-        if parse_level(name) is None
+        for field, name in misspelt
     ]
 
 

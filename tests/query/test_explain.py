@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from pipeline.entry import Entry
+from pipeline.level import Level, parse_level
 from pipeline.query.answer import Limits
 from pipeline.query.requests import FieldError
 from tests.query.oracle import find
@@ -78,6 +79,19 @@ def test_an_unknown_level(asker: Asker) -> None:
     assert near(reasons(asker.ask("explain", levels=["inof"]))["levels:inof"]) == [
         ("INFO", 5)
     ]
+
+
+def test_a_level_that_only_senders_misspell(asker: Asker) -> None:
+    """Is taken in as ERROR, but a question is not understood in another way."""
+    assert parse_level("EROR") == Level.ERROR
+
+    reply = asker.ask("explain", q="level:EROR")
+
+    assert near(reasons(reply)["level:EROR"]) == [("ERROR", 5)]
+    assert reply["blocks"]["opened"] == 0
+    for asked in ({"q": "level:>=EROR"}, {"levels": ["EROR"]}, {"min_level": "eror"}):
+        with pytest.raises(FieldError, match="no level"):
+            asker.ask("query", **asked)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -30,7 +31,7 @@ from pipeline.query.rows import Renderer
 from pipeline.query.scan import Scan
 from pipeline.query.search import Wish, find_page
 from pipeline.query.syntax import Node
-from pipeline.query.why import unknown_levels, why_empty
+from pipeline.query.why import misspelt_levels, unknown_levels, why_empty
 from pipeline.query.wording import in_words, parameters_in_words
 
 NAME: Final = "explain"
@@ -51,19 +52,22 @@ def answer(
         since=request.since, until=request.until, timerange=request.timerange
     )
     scan = Scan(context.headers, mark_plan(plan_of(window, now), newest), budget)
+    tree = None
     try:
         with budget.step("plan"):
             tree = None if request.q is None else read_filter("q", request.q)
             plan = mark_plan(plan_of(request, now), newest)
     except FieldError as error:
         # a misspelt level is refused by all other methods
-        conditions = unknown_levels(scan, request, error.problem)
-        if not conditions:
+        misspelt = misspelt_levels(request)
+        if not misspelt:
             raise
-        return _reply(context, scan, started, request, None, 0, None, conditions)
+        levels = partial(unknown_levels, scan, misspelt, error.problem)
+        return _reply(context, scan, started, request, tree, 0, None, levels)
     scan = Scan(context.headers, plan, budget)
     matched, stopped = _run(context, scan, request)
-    return _reply(context, scan, started, request, tree, matched, stopped, None)
+    why = partial(why_empty, scan, request, tree)
+    return _reply(context, scan, started, request, tree, matched, stopped, why)
 
 
 def _run(
@@ -87,17 +91,18 @@ def _reply(
     tree: Node | None,
     matched: int | None,
     stopped: str | None,
-    conditions: list[ConditionExplained] | None,
+    why: Callable[[], list[ConditionExplained]],
 ) -> ExplainReply:
     budget = scan.budget
     # what the question itself took, before its conditions are looked at one by one
     blocks, rows, read = _blocks(scan), budget.rows, budget.bytes
     steps = _steps(budget, context.clock() - started)
-    if conditions is None:
-        conditions = [] if matched != 0 else why_empty(scan, request, tree)
+    conditions = [] if matched != 0 else why()
     said = parameters_in_words(request)
     if tree is not None:
         said.append(in_words(tree))
+    elif request.q is not None:
+        said.append(f"{request.q} is not understood")
     total = sum(header.rows for header in context.headers.reader.headers)
     return ExplainReply(
         query=None if tree is None else str(tree),
