@@ -78,7 +78,7 @@ def _run(name: str, given: list[str]) -> int:
     command.add_arguments(parser)
     parser.set_defaults(command=name)
     try:
-        return command.run(parser.parse_intermixed_args(given))
+        return command.run(_parse(parser, given))
     except ConfigError as error:
         return _fail(f"pipeline {name}", str(error), MISUSED)
     except PipelineError as error:
@@ -87,6 +87,19 @@ def _run(name: str, given: list[str]) -> int:
         return _end_as_others_do()
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _parse(parser: ArgumentParser, given: list[str]) -> Namespace:
+    """The arguments; words of a query that stand behind `--` are no options."""
+    if "--" not in given:
+        return parser.parse_intermixed_args(given)
+    end = given.index("--")
+    arguments = parser.parse_intermixed_args(given[:end])
+    words = getattr(arguments, "query", None)
+    if not isinstance(words, list):  # argparse itself knows `--`, but not for lists
+        return parser.parse_args(given)
+    words.extend(given[end + 1 :])
+    return arguments
 
 
 def _end_as_others_do() -> int:

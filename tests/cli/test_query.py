@@ -111,6 +111,14 @@ def test_counting_is_one_number(shell):
     assert shell.lines("query", "--count", "nothing") == ["0"]
 
 
+def test_behind_two_dashes_are_words(shell):
+    """So a query may begin with a word that must not be there."""
+    everything = int(shell.lines("query", "--count")[0])
+
+    counted = shell.lines("query", "--count", "--", "-level:error")
+    assert counted == [str(everything - 10)]
+
+
 def test_nothing_found_is_an_answer(shell):
     """No output and no error."""
     assert shell.here("query", "nothing") == (0, "", "")
