@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.gateway.methods import (
     aggregate,
     delete,
+    describe,
     discover,
     explain,
     export,
@@ -31,7 +32,7 @@ METHODS: Final[dict[str, Method]] = {
     module.METHOD.name: module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats, aggregate, histogram, facets),
-        *(patterns,),
+        *(patterns, describe),
         *(get_entry, get_context, get_trace, explain, export, delete),
         *(get_ledger, get_limits, health, discover),
     )

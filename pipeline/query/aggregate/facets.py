@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -96,7 +97,11 @@ class Facets:
 
     def run(self, scan: Scan) -> None:
         """Look at all blocks; raises CostError and CancelledError."""
-        for header in scan.visit(descending=True):
+        self.look(scan, scan.visit(descending=True))
+
+    def look(self, scan: Scan, headers: Sequence[Header]) -> None:
+        """Look at some blocks."""
+        for header in headers:
             scan.budget.check()
             if not scan.may_match(header):
                 continue

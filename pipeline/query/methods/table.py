@@ -7,6 +7,7 @@ from typing import Final
 from pipeline.query.methods import (
     aggregate,
     delete,
+    describe,
     explain,
     export,
     facets,
@@ -24,7 +25,7 @@ from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, aggregate, histogram, facets, patterns, tail),
-    *(get_entry, get_context, get_trace, explain, export, delete),
+    *(describe, get_entry, get_context, get_trace, explain, export, delete),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
