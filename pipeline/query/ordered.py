@@ -1,6 +1,6 @@
 """Entries in another order than by time: `sort`, and what comes before and after it.
 
-A block's rows are compared by numpy where the first key has numbers only, so that few
+A block's rows are compared by numpy, by numbers that sort as their keys do, so that few
 of them are looked at one by one.
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from pipeline.batch.layout import SHAPE, TIMESTAMP
 from pipeline.errors import FrameError
 from pipeline.query.aggregate.fields import read_values
-from pipeline.query.aggregate.numbers import read_numbers
 from pipeline.query.cursor import Key
+from pipeline.query.ordering import first_rows
 from pipeline.query.pipes import Limit, RowPipe, Sort, SortKey, resolve_field
+from pipeline.query.requests import REPLY_BYTES, FieldError
 from pipeline.query.rows import Renderer, Row
 from pipeline.query.scan import Scan
 from pipeline.query.search import Wish, find_page
@@ -25,8 +27,17 @@ from pipeline.query.text import Ints
 from pipeline.query.view import View
 from pipeline.store.reader import Header
 
-_FEW: int = 1_000
-"""Rows of a block that are looked at one by one without a look at their numbers."""
+VALUES_BYTES: Final = 16 << 20
+"""Of texts to sort by, kept at once."""
+
+_PIECE: Final = 8192
+"""Rows of a block looked at together."""
+
+_AT_ONCE: Final = 256
+"""Values read between two looks at the budget, and at how long they are."""
+
+_KEPT: Final = (TIMESTAMP, SHAPE)
+"""Columns that stay decoded: others take the memory of what is sorted."""
 
 
 class Hit(NamedTuple):
@@ -36,6 +47,9 @@ class Hit(NamedTuple):
     place: int
     key: Key
     values: tuple[Any, ...]
+
+
+Hits = list[Hit]
 
 
 @dataclass(slots=True)
@@ -64,11 +78,17 @@ class Ordered:
     def render(self, hits: Sequence[Hit], renderer: Renderer) -> list[Row]:
         """The rows of the hits, in their order."""
         found: dict[tuple[int, int], Row] = {}
+        size = 0
         for header, places in self._blocks(hits):
             view = self.scan.open(header)
             if view is not None:
-                for row in renderer.rows(view, places):
-                    found[row.block, row.place] = row
+                for start in range(0, len(places), _AT_ONCE):
+                    for row in renderer.rows(view, places[start : start + _AT_ONCE]):
+                        found[row.block, row.place] = row
+                        size += len(row.json)
+                    if size > REPLY_BYTES:
+                        problem = f"the reply is longer than {REPLY_BYTES >> 20} MiB"
+                        raise FieldError("q", problem, hint="add a lower limit")
         return [found[hit[:2]] for hit in hits if hit[:2] in found]
 
     def _first(self, n: int) -> list[Hit]:
@@ -88,7 +108,7 @@ class Ordered:
     def _sort(
         self, keys: Sequence[SortKey], most: int, among: list[Hit] | None
     ) -> list[Hit]:
-        best: list[Hit] = []
+        best: Hits = []
         if among is not None:
             for header, places in self._blocks(among):
                 view = self.scan.open(header)
@@ -107,11 +127,35 @@ class Ordered:
             rows = np.flatnonzero(mask)
             self.total += len(rows)
             try:
-                found = _hits(view, keys, _candidates(view, keys[0], rows, most))
+                best = self._take(view, keys, rows, most, best)
             except FrameError:
                 self.scan.damaged.add(header.id)
-                continue
-            best = self._best([*best, *found], keys, most)
+            view.batch.forget(_KEPT)
+        return self._best(best, keys, most)
+
+    def _take(
+        self, view: View, keys: Sequence[SortKey], rows: Ints, most: int, best: Hits
+    ) -> Hits:
+        """The best so far and of these rows those that may be among the best."""
+        best = best.copy()
+        size = _weight(best)
+        for at in range(0, len(rows), _PIECE):
+            border = best[most - 1].values[0] if len(best) >= most else None
+            some = first_rows(
+                *(view, keys, rows[at : at + _PIECE], most),
+                newest=self.descending,
+                border=border,
+            )
+            for start in range(0, len(some), _AT_ONCE):
+                view.check()
+                hits = _hits(view, keys, some[start : start + _AT_ONCE])
+                size += _weight(hits)
+                if size > VALUES_BYTES:
+                    raise _too_long()
+                best += hits
+            if len(best) > most:
+                best = self._best(best, keys, most)
+                size = _weight(best)
         return best
 
     def _best(self, hits: list[Hit], keys: Sequence[SortKey], most: int) -> list[Hit]:
@@ -120,6 +164,16 @@ class Ordered:
             key.name: [hit.values[at] for hit in hits] for at, key in enumerate(keys)
         }
         return [hits[at] for at in sort_places(keys, columns, range(len(hits)))[:most]]
+
+
+def _weight(hits: Hits) -> int:
+    """Characters of the texts that are kept of these."""
+    return sum(len(v) for hit in hits for v in hit.values if isinstance(v, str))
+
+
+def _too_long() -> FieldError:
+    problem = f"the values to sort by take more than {VALUES_BYTES >> 20} MiB"
+    return FieldError("q", problem, hint="add a lower limit behind the sort")
 
 
 def _hits(view: View, keys: Sequence[SortKey], rows: Ints) -> list[Hit]:
@@ -142,20 +196,3 @@ def _values(view: View, name: str, rows: Ints) -> list[Any]:
     if field == "timestamp":
         return list(view.timestamps()[rows].tolist())
     return read_values(view, field, rows)
-
-
-def _candidates(view: View, key: SortKey, rows: Ints, most: int) -> Ints:
-    """The rows that may be among the first, as far as the first key's numbers tell."""
-    if len(rows) <= _FEW + most:
-        return rows
-    numbers = read_numbers(view, resolve_field(key.name), rows)
-    places, values = numbers.together()
-    if numbers.skipped or len(values) <= most:
-        return rows
-    if key.descending:
-        border = np.partition(values, len(values) - most)[len(values) - most]
-        places = np.sort(places[values >= border])
-    else:
-        border = np.partition(values, most - 1)[most - 1]
-        places = np.sort(places[values <= border])
-    return np.asarray(rows[places])
