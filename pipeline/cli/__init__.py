@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "stats": "count entries by source, level and time",
     "trace": "show what all sources did for one trace id",
     "patterns": "show which kinds of messages there are",
+    "describe": "show what is stored: span, volume, sources, fields",
     "get": "show one entry by its id",
     "context": "show the entries before and after one",
     "explain": "show how a query is understood, what it takes, why it is empty",

@@ -9,6 +9,8 @@ import pytest
 from tests.cli.shell import Shell, entry, evil, fill
 from tests.query.stores import Asker
 
+SPAN = "2026-11-18T11:07:00Z/2026-11-18T11:08:00Z"
+
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
@@ -38,6 +40,12 @@ _TIMES = ("took_ms", "steps", "bytes_read")
         (["stats", "--group-by", "level"], "get_stats", {"group_by": "level"}),
         (["trace", "trace-3"], "get_trace", {"trace_id": "trace-3"}),
         (["explain", "nothing"], "explain", {"q": "nothing"}),
+        (["describe"], "describe", {}),
+        (
+            ["patterns", "--timerange", SPAN, "--compare-to", "30s"],
+            "patterns",
+            {"timerange": SPAN, "compare_to": "30s", "buckets": 0},
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -93,6 +101,29 @@ def test_patterns_stand_last_for_people(shell):
     assert shown.splitlines()[1].endswith(
         "2026-11-18T11:07:39.000Z  request <*> took <*> ms"
     )
+
+
+def test_patterns_of_two_windows(shell):
+    """What is new, has vanished or changed; FROM/TO is any window."""
+    window = ["patterns", "--timerange", SPAN, "--compare-to"]
+    head, row = shell.lines(*window, "1m")
+    same = shell.here(*window, SPAN)
+
+    assert head == "what\tentries\tbefore\tchange\tpattern"
+    assert row == "changed\t40\t20\t2.0\trequest <*> took <*> ms"
+    assert same[:2] == (0, "")
+
+
+def test_a_description_is_for_people_and_programs(shell):
+    """Volume and span first, then sources and fields; in a pipe a table of these."""
+    _, shown = shell.on_terminal("describe")
+    lines = shell.lines("describe")
+
+    assert shown.startswith("60 entries, ")
+    assert "metadata.duration_ms" in shown
+    assert lines[:2] == ["of\tname\tentries", "total\t\t60"]
+    assert "source\tweb\t20" in lines
+    assert "field\tmetadata.path\t60" in lines
 
 
 def test_a_trace_is_in_time_order(shell):
@@ -153,7 +184,7 @@ def test_overviews_can_not_command_the_terminal(tmp_path):
     """Sources, patterns and conditions are senders' texts, too."""
     fill(tmp_path / "logs.db", [evil(number) for number in range(4)])
     shell = Shell(tmp_path / "logs.db")
-    for words in (("patterns",), ("explain", "x\x9by"), ("stats",)):
+    for words in (("patterns",), ("explain", "x\x9by"), ("stats",), ("describe",)):
         _, shown = shell.on_terminal(*words, "--color", "never")
         assert "\x1b" not in shown, words
         assert "\x9b" not in shown, words
