@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,7 +16,12 @@ from pipeline.errors import FrameError
 from pipeline.query.aggregate.count import Count, Rate
 from pipeline.query.aggregate.distinct import Distinct
 from pipeline.query.aggregate.extreme import Extreme
-from pipeline.query.aggregate.grouping import CELL_FIELDS, Grouping
+from pipeline.query.aggregate.grouping import (
+    CELL_FIELDS,
+    MANY_GROUPS,
+    Grouping,
+    ValuesError,
+)
 from pipeline.query.aggregate.hashing import NOTHING
 from pipeline.query.aggregate.operator import Operator, Part
 from pipeline.query.aggregate.percentile import Percentile, Quantiles
@@ -31,11 +36,11 @@ from pipeline.store.reader import Header
 STATE_BYTES: Final = 44 << 20
 """Of all groups: with the rest of a worker's memory less than 150 MB."""
 
+_VALUES_BYTES: Final = 10 << 20
+"""For what distinct values, or percentiles, keep beside groups."""
+
 _GROUP_BYTES: Final = 36
 """Of a group before its operators."""
-
-MANY_GROUPS: Final = 1 << 17
-"""With more, the memory of blocks kept open is wanted for the groups."""
 
 _PERCENTS: Final = {"p50": 50, "p95": 95, "p99": 99}
 _HEADER_CALLS: Final = frozenset({"count", "rate"})
@@ -60,7 +65,9 @@ class Aggregation:
         self.entries = Count()
         self._all: list[Operator] = [self.entries, *self.operators]
         used = _GROUP_BYTES + sum(each.group_bytes for each in self._all)
-        self.grouping = Grouping(by, min(most, STATE_BYTES // used))
+        kinds = {type(each) for each in self.operators}
+        room = STATE_BYTES - _VALUES_BYTES * len(kinds & {Distinct, Percentile})
+        self.grouping = Grouping(by, min(most, room // used))
         self.skipped: dict[str, int] = {}
         self._by_header = CELL_FIELDS.issuperset(by) and all(
             call.function in _HEADER_CALLS and call.field is None for call in calls
@@ -121,6 +128,20 @@ class Aggregation:
                     before = self.skipped.get(call.column, 0)
                     self.skipped[call.column] = before + skipped
 
+    def values(
+        self, scan: Scan, chosen: Ints, most: int
+    ) -> tuple[Ints, list[tuple[Any, ...]]]:
+        """Groups and their values: all, or where these are too long, the first `most`.
+
+        Raises StoreError and FieldError.
+        """
+        try:
+            return chosen, self.grouping.values(scan, chosen)
+        except ValuesError:
+            if len(chosen) <= most:
+                raise
+        return chosen[:most], self.grouping.values(scan, chosen[:most])
+
     def has_values(self) -> Ints:
         """Groups of one field that stand for a value, not for null."""
         return np.flatnonzero(self.grouping.groups.hashes[: self.size] != NOTHING)
@@ -129,7 +150,13 @@ class Aggregation:
 def make_operators(calls: Sequence[Call], seconds: float) -> list[Operator]:
     """One operator a call; percentiles of one field share their numbers."""
     quantiles: dict[str, Quantiles] = {}
-    return [_operator(call, seconds, quantiles) for call in calls]
+    made = [_operator(call, seconds, quantiles) for call in calls]
+    distinct = [each for each in made if isinstance(each, Distinct)]
+    for each in distinct:
+        each.share = len(distinct)
+    for numbers in quantiles.values():
+        numbers.share = len(quantiles)
+    return made
 
 
 def _operator(call: Call, seconds: float, quantiles: dict[str, Quantiles]) -> Operator:

@@ -18,10 +18,10 @@ from pipeline.query.aggregate.operator import Part
 from pipeline.query.requests import FieldError
 from pipeline.query.text import Ints
 
-KEPT: Final = 1 << 20
-"""12 bytes each."""
+KEPT: Final = 3 << 18
+"""12 bytes each, and three times that when they are put together."""
 
-_WAITING: Final = 1 << 18
+_WAITING: Final = 1 << 17
 _FEWEST: Final = 256
 """A group is never thinned below it: 19 of 20 estimates are then within 12 %."""
 
@@ -35,6 +35,8 @@ class Distinct:
 
     def __init__(self, field: str) -> None:
         self._field = field
+        self.share = 1
+        """So many columns of a table share what may be kept."""
         self._kept: Hashes = np.empty(0, np.uint64)
         self._owners: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._levels: npt.NDArray[np.uint8] = np.zeros(1, np.uint8)
@@ -59,7 +61,7 @@ class Distinct:
         )
         self._new.append((pairs, groups[firsts].astype(np.int32)))
         self._waiting += len(pairs)
-        if self._waiting > _WAITING:
+        if self._waiting > _WAITING // self.share:
             self._merge()
 
     def column(self, groups: Ints) -> list[Any]:
@@ -87,10 +89,10 @@ class Distinct:
         self._kept, firsts = np.unique(hashes, return_index=True)
         self._owners = owners[firsts]
         self._thin(np.flatnonzero(self._levels))
-        while len(self._kept) > KEPT:
+        while len(self._kept) > KEPT // self.share:
             counts = np.bincount(self._owners, minlength=self._size)
             # a thinned group keeps about half
-            most = max(KEPT // self._size, 2 * _FEWEST)
+            most = max(KEPT // self.share // self._size, 2 * _FEWEST)
             large = np.flatnonzero(counts > most)
             if not len(large):
                 problem = f"more than {KEPT:,} values of {self._field} to count"

@@ -23,11 +23,21 @@ from pipeline.query.aggregate.fields import (
 )
 from pipeline.query.aggregate.groups import Groups
 from pipeline.query.aggregate.hashing import Hashes, hash_list, join
+from pipeline.query.requests import FieldError
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints
 from pipeline.query.view import View
 from pipeline.store.block import Counts
 from pipeline.store.reader import Header
+
+VALUES_BYTES: Final = 12 << 20
+"""Of all values of a table."""
+
+MANY_GROUPS: Final = 1 << 17
+"""With more, the memory of blocks kept open is wanted for the groups."""
+
+_AT_ONCE: Final = 512
+"""Values read between two looks at the budget, and at how long they are."""
 
 NAMED: Final = -1
 """In place of a block: values that were told, not read."""
@@ -39,6 +49,14 @@ _LEVELS: Final = tuple(LEVEL_NAMES.get(number, str(number)) for number in range(
 
 _ONE: Final = np.array([7], np.uint64)
 """The hash of the only group where nothing is grouped by."""
+
+
+class ValuesError(FieldError):
+    """The values to show are too long together."""
+
+    def __init__(self) -> None:
+        problem = f"values of groups longer than {VALUES_BYTES >> 20} MiB together"
+        super().__init__("q", problem, hint="add a limit, or group by shorter fields")
 
 
 class Grouping:
@@ -114,21 +132,33 @@ class Grouping:
         return found
 
     def values(self, scan: Scan, chosen: Ints) -> list[tuple[Any, ...]]:
-        """The values that these groups stand for; raises StoreError."""
+        """The values that these groups stand for.
+
+        Raises StoreError, and ValuesError where they are longer than VALUES_BYTES.
+        """
         found: list[tuple[Any, ...]] = [()] * len(chosen)
+        size = 0
         blocks, rows = self.groups.places(chosen)
         for block in np.unique(blocks).tolist():
             inside = np.flatnonzero(blocks == block)
             if block == NAMED:
-                values = [self._named[row] for row in rows[inside].tolist()]
-            else:
-                view = scan.open(self._headers[block])
-                if view is None:
-                    raise StoreError("a block went away while it was asked")
-                hashes = self.groups.hashes[chosen[inside]]
-                values = self._read(view, rows[inside], hashes)
-            for place, value in zip(inside.tolist(), values, strict=True):
-                found[place] = tuple(map(json_value, value))
+                for place in inside.tolist():
+                    found[place] = tuple(map(json_value, self._named[rows[place]]))
+                continue
+            view = scan.open(self._headers[block])
+            if view is None:
+                raise StoreError("a block went away while it was asked")
+            for at in range(0, len(inside), _AT_ONCE):
+                view.check()
+                some = inside[at : at + _AT_ONCE]
+                values = self._read(view, rows[some], self.groups.hashes[chosen[some]])
+                for place, value in zip(some.tolist(), values, strict=True):
+                    found[place] = tuple(map(json_value, value))
+                    size += sum(len(v) for v in value if type(v) in (str, bytes))
+                if size > VALUES_BYTES:
+                    raise ValuesError
+            if self.groups.size > MANY_GROUPS:
+                view.batch.forget(())
         return found
 
     def _read(self, view: View, rows: Ints, hashes: Hashes) -> list[tuple[Any, ...]]:

@@ -18,10 +18,10 @@ from pipeline.query.requests import FieldError
 from pipeline.query.text import Ints
 from pipeline.timestamp import format_timestamp
 
-EXACT_VALUES: Final = 3 << 19
+EXACT_VALUES: Final = 1 << 20
 """16 bytes each while they are gathered, and twice that when they are sorted."""
 
-CELLS_MAX: Final = 3 << 19
+CELLS_MAX: Final = 1 << 20
 
 _BITS: Final = 10
 """Of the mantissa, at first; the error is half of the last of them: 0.05 %."""
@@ -39,6 +39,8 @@ class Quantiles:
 
     def __init__(self, field: str) -> None:
         self.field = field
+        self.share = 1
+        """So many fields of a table share what may be held."""
         self.bits: int | None = None
         """Of the mantissa that cells keep; None while there are no cells."""
         self._groups: list[Ints] = []
@@ -58,7 +60,7 @@ class Quantiles:
         self._groups.append(part.groups[places].astype(np.int32))
         self._values.append(values)
         self._held += len(values)
-        if self._held > EXACT_VALUES:
+        if self._held > EXACT_VALUES // self.share:
             self._fold()
 
     def at(self, percent: int, groups: Ints) -> list[Any]:
@@ -131,7 +133,7 @@ class Quantiles:
         keys = np.concatenate([self._keys, keys])
         ones = np.ones(len(keys) - len(self._keys), np.int64)
         self._keys, self._weights = _add_up(keys, np.append(self._weights, ones))
-        while len(self._keys) > CELLS_MAX:
+        while len(self._keys) > CELLS_MAX // self.share:
             self._coarsen()
 
     def _coarsen(self) -> None:

@@ -18,8 +18,11 @@ from pipeline.query.tables import Table, apply_pipes, rank, sort_places
 from pipeline.query.text import Ints
 from pipeline.timestamp import SECOND
 
-SORTED_ROWS: Final = 100_000
-"""Groups at most whose values are read to sort by them."""
+SORTED_ROWS: Final = 50_000
+"""Groups at most whose values are read to sort by them: 200 bytes and more each."""
+
+_PIECE: Final = 1 << 14
+"""Groups sorted between two looks at the budget."""
 
 
 def stats_table(
@@ -31,12 +34,13 @@ def stats_table(
     seconds = 0.0 if span is None else (span[1] - span[0] + 1) / SECOND
     found = Aggregation(fields, pipe.calls, seconds, bounds.groups)
     found.run(scan, cells)
-    counts = found.entries.counts(np.arange(found.size))
-    order = np.argsort(-counts, kind="stable")
-    chosen, rest, is_sorted = _choose(found, order, list(pipes), bounds.rows)
-    rows = _rows(found, scan, fields, chosen)
+    chosen, rest, is_sorted = _choose(found, scan, list(pipes), bounds.rows)
+    needed = len(chosen)
+    if not is_sorted and not any(isinstance(pipe, Sort) for pipe in rest):
+        needed = min([bounds.rows + 1, *(p.n for p in rest if isinstance(p, Limit))])
+    chosen, rows = _rows(found, scan, fields, chosen, needed)
     if not is_sorted:
-        sizes = counts[chosen].tolist()
+        sizes = found.entries.counts(chosen).tolist()
         keys = [
             (-size, *map(_last, row[: len(fields)]))
             for size, row in zip(sizes, rows, strict=True)
@@ -62,58 +66,106 @@ def _last(value: Any) -> tuple[bool, Any]:
 
 
 def _choose(
-    found: Aggregation, chosen: Ints, pipes: list[RowPipe], most: int
+    found: Aggregation, scan: Scan, pipes: list[RowPipe], most: int
 ) -> tuple[Ints, list[RowPipe], bool]:
     """Groups that can be in the reply, pipes still to apply, whether in order now.
 
     Sorting by what was worked out, and cutting, needs no group's values.
     """
     is_sorted = False
-    columns = {call.column: at for at, call in enumerate(found.calls)}
+    chosen: Ints | None = None
+    columns = {call.column for call in found.calls}
     while pipes:
-        pipe = pipes[0]
+        pipe, following = pipes[0], pipes[1:]
         if isinstance(pipe, Limit):
-            if not is_sorted and len(pipes) == 1:
-                return with_ties(found, chosen, pipe.n), pipes, False
+            if not is_sorted and not following:
+                return most_frequent(found, None, pipe.n), pipes, False
+            if chosen is None:
+                chosen = most_frequent(found, None, pipe.n)
             chosen = chosen[: pipe.n]
-        elif isinstance(pipe, Sort) and all(key.name in columns for key in pipe.keys):
-            named = {
-                key.name: found.operators[columns[key.name]].column(chosen)
-                for key in pipe.keys
-            }
-            places = sort_places(pipe.keys, named, range(len(chosen)))
-            chosen, is_sorted = chosen[places], True
+        elif isinstance(pipe, Sort) and columns.issuperset(k.name for k in pipe.keys):
+            wanted = _wanted(following, most)
+            if chosen is None:
+                chosen = by_frequency(found, wanted)
+            chosen, is_sorted = _sort(found, scan, pipe, chosen, wanted), True
         else:
             break
-        pipes = pipes[1:]
+        pipes = following
     if any(isinstance(pipe, Sort) for pipe in pipes):
-        if len(chosen) > SORTED_ROWS:
+        size = found.size if chosen is None else len(chosen)
+        if size > SORTED_ROWS:
             problem = f"more than {SORTED_ROWS:,} groups to sort by their values"
             raise FieldError("q", problem, hint="narrow the time range or add a limit")
+        chosen = by_frequency(found, None) if chosen is None else chosen
         return chosen, pipes, is_sorted
-    if not is_sorted:
-        return with_ties(found, chosen, most + 1), pipes, False
-    return chosen[: most + 1], pipes, True
+    if chosen is None:
+        return most_frequent(found, None, most + 1), pipes, False
+    return chosen[: most + 1], pipes, is_sorted
 
 
-def with_ties(found: Aggregation, chosen: Ints, most: int) -> Ints:
-    """The first groups, and (if few) those with as many entries as the last."""
-    if len(chosen) <= most:
-        return chosen
-    counts = found.entries.counts(chosen)
-    end = int(np.searchsorted(-counts, -counts[most - 1], "right"))
-    return chosen[: end if end - most <= SORTED_ROWS else most]
+def _wanted(following: Sequence[RowPipe], most: int) -> int | None:
+    """How many rows behind a sort can be in the reply; None where all may."""
+    if following and isinstance(following[0], Limit):
+        return following[0].n
+    return None if any(isinstance(pipe, Sort) for pipe in following) else most + 1
+
+
+def by_frequency(found: Aggregation, wanted: int | None) -> Ints:
+    """All groups, those with most entries first; raises FieldError."""
+    if wanted is None and found.size > SORTED_ROWS:
+        problem = f"more than {SORTED_ROWS:,} groups to sort twice"
+        raise FieldError("q", problem, hint="put a limit behind the first sort")
+    counts = found.entries.counts(np.arange(found.size))
+    return np.argsort(-counts, kind="stable")
+
+
+def _sort(
+    found: Aggregation, scan: Scan, pipe: Sort, chosen: Ints, wanted: int | None
+) -> Ints:
+    """The first groups by these columns, in pieces: Python's values take memory."""
+    columns = {call.column: at for at, call in enumerate(found.calls)}
+    wanted = len(chosen) if wanted is None else wanted
+    best: Ints = chosen[:0]
+    for at in range(0, len(chosen), _PIECE):
+        scan.budget.check()
+        some = np.concatenate([best, chosen[at : at + _PIECE]])
+        named = {
+            key.name: found.operators[columns[key.name]].column(some)
+            for key in pipe.keys
+        }
+        best = some[sort_places(pipe.keys, named, range(len(some)))[:wanted]]
+    return best
+
+
+def most_frequent(found: Aggregation, among: Ints | None, most: int) -> Ints:
+    """The groups with most entries first, and those with as many as the last of them.
+
+    Of more than SORTED_ROWS such only as many as are wanted.
+    """
+    groups: Ints = np.arange(found.size) if among is None else among
+    counts = found.entries.counts(groups)
+    if len(groups) > most:
+        border = np.partition(counts, len(counts) - most)[len(counts) - most]
+        above, ties = groups[counts > border], groups[counts == border]
+        if len(above) + len(ties) - most > SORTED_ROWS:
+            ties = ties[: most - len(above)]
+        groups = np.sort(np.concatenate([above, ties]))
+        counts = found.entries.counts(groups)
+    return np.asarray(groups[np.argsort(-counts, kind="stable")], np.int64)
 
 
 def _rows(
-    found: Aggregation, scan: Scan, fields: Sequence[str], chosen: Ints
-) -> list[list[Any]]:
-    columns = [operator.column(chosen) for operator in found.operators]
+    found: Aggregation, scan: Scan, fields: Sequence[str], chosen: Ints, needed: int
+) -> tuple[Ints, list[list[Any]]]:
+    """Groups and their rows; more than needed unless their values are too long."""
     if not fields:
-        return [[column[0] for column in columns]]
-    values = found.grouping.values(scan, chosen)
+        columns = [operator.column(chosen) for operator in found.operators]
+        return chosen, [[column[0] for column in columns]]
+    chosen, values = found.values(scan, chosen, needed)
+    columns = [operator.column(chosen) for operator in found.operators]
     places = [found.grouping.fields.index(field) for field in fields]
-    return [
+    rows = [
         [*(value[place] for place in places), *rest]
         for value, *rest in zip(values, *columns, strict=True)
     ]
+    return chosen, rows

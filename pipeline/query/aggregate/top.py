@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from pipeline.query.aggregate.aggregation import Aggregation, Bounds
-from pipeline.query.aggregate.stats import SORTED_ROWS, with_ties
+from pipeline.query.aggregate.stats import SORTED_ROWS, most_frequent
 from pipeline.query.cells import CellStore
 from pipeline.query.pipes import RowPipe, Top, Uniq, resolve_field
 from pipeline.query.scan import Scan
@@ -20,9 +18,8 @@ def top_table(
 ) -> Table:
     """The most frequent values of a field; those of one count in their order."""
     found, chosen = _valued(scan, pipe.field, bounds, cells)
-    counts = found.entries.counts(chosen)
-    chosen = with_ties(found, chosen[np.argsort(-counts, kind="stable")], pipe.n)
-    values = found.grouping.values(scan, chosen)
+    chosen = most_frequent(found, chosen, pipe.n)
+    chosen, values = found.values(scan, chosen, pipe.n)
     numbers = found.entries.column(chosen)
     rows = [[value, count] for (value,), count in zip(values, numbers, strict=True)]
     rows.sort(key=lambda row: (-row[1], rank(row[0])))
@@ -36,7 +33,7 @@ def uniq_table(
     """Each value of a field once, in order."""
     found, chosen = _valued(scan, pipe.field, bounds, cells)
     truncated = len(chosen) > SORTED_ROWS
-    values = found.grouping.values(scan, chosen[:SORTED_ROWS])
+    chosen, values = found.values(scan, chosen[:SORTED_ROWS], bounds.rows + 1)
     rows = sorted(map(list, values), key=lambda row: rank(row[0]))
     table = Table(columns=[pipe.field], rows=rows, truncated=truncated)
     return apply_pipes(table, pipes, bounds.rows)
