@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pipeline.cli import options, session, showing
-from pipeline.cli.rendering import short_time
+from pipeline.cli.rendering import short_time, value_text
 from pipeline.cli.session import Session
 from pipeline.cli.tables import Table, aligned
 
@@ -86,4 +86,4 @@ def _kinds(one: Mapping[str, Any]) -> str:
 
 
 def _values(one: Mapping[str, Any]) -> str:
-    return ", ".join(str(each["value"]) for each in one["values"])
+    return ", ".join(value_text(each["value"]) for each in one["values"])
