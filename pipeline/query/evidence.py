@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import StoreError
-from pipeline.query.matchers import ALWAYS, OPEN, Matcher, Verdicts
+from pipeline.query.matchers import ALWAYS, NEVER, OPEN, Matcher, Verdicts
 from pipeline.query.text import DIGIT, as_column
+from pipeline.query.touching import Slotted, Touching, find_touching
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.patterns import BlockPatterns
 from pipeline.store.reader import Header, Reader
+from pipeline.store.slots import Held
 from pipeline.store.templates import Ids
 from pipeline.store.tokens import hash_token
 
@@ -31,6 +33,13 @@ _JUDGED_KEPT: Final = 64
 _PLACES_KEPT: Final = 512
 """Blocks whose templates' places are kept, 8 kB for 2,000 templates: finding them was
 0.4 of the 0.45 ms that a closed block took."""
+
+_SLOTS_KEPT: Final = 1 << 21
+"""Slots of blocks of which is kept what they may hold, in two bytes each: a block of
+corpus entries has 20,000."""
+
+_TOUCHING_KEPT: Final = 8
+"""Conditions whose places in templates are kept."""
 
 _FEW_OPEN: Final = 1024
 """Messages that are rebuilt as fast as more is found out of their variables."""
@@ -71,6 +80,9 @@ class Table:
         self._ends: Ints = np.empty(0, np.int64)
         self._judged: OrderedDict[object, Verdicts] = OrderedDict()
         self._places: OrderedDict[Header, npt.NDArray[np.uint32]] = OrderedDict()
+        self._touching: OrderedDict[object, list[list[Touching | None]]] = OrderedDict()
+        self._held: OrderedDict[Header, Held] = OrderedDict()
+        self._held_slots = 0
 
     def follow(self, reader: Reader) -> None:
         """Take what the reader has."""
@@ -80,6 +92,7 @@ class Table:
         self.ids = table.ids
         self._data, self._ends = as_column(table.texts)
         self._judged.clear()
+        self._touching.clear()
         self._places.clear()
 
     def judge(self, matcher: Matcher) -> Verdicts:
@@ -93,6 +106,33 @@ class Table:
             self._judged[matcher.key] = found
             if len(self._judged) > _JUDGED_KEPT:
                 self._judged.popitem(last=False)
+        return found
+
+    def narrow(self, matcher: Matcher, verdicts: Verdicts, block: Slotted) -> None:
+        """Decide what an opened block's slots decide, in place."""
+        found = self._touching.get(matcher.key)
+        if found is None:
+            found = [
+                [find_touching(each, self._data, self._ends) for each in texts]
+                for texts in matcher.needed
+            ]
+            self._touching[matcher.key] = found
+            if len(self._touching) > _TOUCHING_KEPT:
+                self._touching.popitem(last=False)
+        for texts in found:
+            sure = [each.possible(block) for each in texts if each is not None]
+            if len(sure) == len(texts):
+                verdicts[~np.logical_or.reduce(sure)] = NEVER
+
+    def held(self, header: Header, column: MessageColumn) -> Held:
+        """What the variables of the block's slots may have."""
+        found = self._held.get(header)
+        if found is None:
+            found = self._held[header] = column.held()
+            self._held_slots += len(found.of_slots)
+            while self._held_slots > _SLOTS_KEPT and len(self._held) > 1:
+                _, oldest = self._held.popitem(last=False)
+                self._held_slots -= len(oldest.of_slots)
         return found
 
     def places(self, header: Header, ids: Ids) -> npt.NDArray[np.uint32]:
@@ -152,8 +192,16 @@ class Evidence:
             verdicts[1:] = self._of(matcher, header, patterns)
         else:
             verdicts[1:] = matcher.judge(*as_column(column.templates))
-        rows = int(np.count_nonzero(verdicts[column.codes] == OPEN))
-        if rows - patterns.rest > _FEW_OPEN:
+            return verdicts
+        opened = int(patterns.counts[verdicts[1:] == OPEN].sum())
+        if opened > _FEW_OPEN and matcher.needed:
+            counts = column.slot_counts
+            held = self._table.held(header, column)
+            places = self._table.places(header, patterns.ids)
+            block = Slotted(places, np.cumsum(counts) - counts, held)
+            self._table.narrow(matcher, verdicts[1:], block)
+            opened = int(patterns.counts[verdicts[1:] == OPEN].sum())
+        if opened > _FEW_OPEN:
             matcher.refine(verdicts[1:], column)
         return verdicts
 

@@ -136,13 +136,18 @@ def match_messages(view: View, column: Column, matcher: Matcher, among: Mask) ->
     mask: Mask = (by_row == ALWAYS) & among
     opened = (by_row == OPEN) & among
     plain = codes == 0
-    # unstructured messages stand together, and so are cheap as long as they are alone
-    for rows in np.flatnonzero(opened & plain), np.flatnonzero(opened & ~plain):
-        for at in range(0, len(rows), _REBUILT):
-            view.check()
-            some = rows[at : at + _REBUILT]
-            lengths, data = column.texts_of(some)
-            mask[some] = matcher.match(data, ends_of(lengths, 1), None, view.check)
+    alone = opened[plain]
+    if alone.any():
+        # unstructured messages stand together, and are searched where they stand
+        lengths, data = column.unstructured()
+        few = None if alone.all() else alone
+        mask[plain] = matcher.match(data, ends_of(lengths, 1), few, view.check)
+    rows = np.flatnonzero(opened & ~plain)
+    for at in range(0, len(rows), _REBUILT):
+        view.check()
+        some = rows[at : at + _REBUILT]
+        lengths, data = column.texts_of(some)
+        mask[some] = matcher.match(data, ends_of(lengths, 1), None, view.check)
     return mask
 
 

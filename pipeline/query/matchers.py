@@ -51,6 +51,9 @@ class Matcher(ABC):
     numeric = False
     """Whether values other than texts may match."""
 
+    needed: Sequence[Sequence[Tokens]] = ()
+    """Of each of these a text that matches has one."""
+
     @property
     def key(self) -> object:
         """What is equal for matchers that match the same."""
@@ -124,47 +127,48 @@ class Tokens(Matcher):
     """A text at borders of tokens, or without them."""
 
     def __init__(self, needle: Needle) -> None:
-        self._needle = needle
+        self.searched = needle
+        self.needed = [[self]]
         self.needle = needle.folded
         self.tokens = needle.tokens
 
     @property
     def key(self) -> object:
         """The text and its borders."""
-        return self._needle.key
+        return self.searched.key
 
     def in_text(self, value: bytes) -> bool:
         """Whether it has the text."""
-        return self._needle.found_in(value)
+        return self.searched.found_in(value)
 
     def may_be_in(self, data: Buffer) -> bool:
         """Whether the data may have it."""
-        return self._needle.may_be_in(data)
+        return self.searched.may_be_in(data)
 
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:
         """All at once."""
         check()
-        return self._needle.match(data, ends, among)
+        return self.searched.match(data, ends, among)
 
     def judge(self, data: bytes, ends: Ints) -> Verdicts:
         """Static text decides, but where the text could touch a variable."""
         # a variable is a token like those around the needle, and so is its byte 0xFF
         verdicts: Verdicts = np.zeros(len(ends), np.uint8)
         verdicts[self._touching(data, ends)] = OPEN
-        verdicts[self._needle.match(data, ends)] = ALWAYS
+        verdicts[self.searched.match(data, ends)] = ALWAYS
         return verdicts
 
     def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
         """Look at the variables: most can't hold the parts that they would have to."""
-        runs = self._needle.in_variables
+        runs = self.searched.in_variables
         opened = np.flatnonzero(verdicts == OPEN).tolist()
         if not runs or not opened:
             return
         lengths, data = column.marked(lambda slots: slots.may_hold(runs))
-        data = data if self._needle.exact else data.lower()
+        data = data if self.searched.exact else data.lower()
         ends = ends_of(lengths, 1)
         starts = ends - lengths
-        search = self._needle.in_template.search
+        search = self.searched.in_template.search
         for place in opened:
             if search(data, int(starts[place]), int(ends[place])) is None:
                 verdicts[place] = NEVER
@@ -172,12 +176,12 @@ class Tokens(Matcher):
     def _touching(self, data: bytes, ends: Ints) -> Mask:
         """Templates in which a variable could be a part of what is looked for."""
         mask: Mask = np.zeros(len(ends), np.bool_)
-        pattern = self._needle.in_template
+        pattern = self.searched.in_template
         if VARIABLE not in pattern.pattern:
             return mask  # that is static text, and found as such
-        if self._needle.is_run:
+        if self.searched.is_run:
             return having(data, ends, VARIABLE)
-        data = data if self._needle.exact else data.lower()
+        data = data if self.searched.exact else data.lower()
         if b"\n" not in self.needle:
             hits = [hit.start() for hit in pattern.finditer(data)]
             mask[np.searchsorted(ends, np.array(hits, np.int64))] = True
@@ -246,15 +250,16 @@ class Expression(Matcher):
     def __init__(self, pattern: str) -> None:
         self.pattern = pattern
         self._pattern = Pattern(pattern)
-        self._needed = [
+        needed = [
             [
                 Tokens(Needle(text, left=False, right=False, exact=True))
                 for text in texts
             ]
             for texts in self._pattern.traits.literals
         ]
-        self._needed.sort(key=_shortest, reverse=True)
-        sure = [each[0] for each in self._needed if len(each) == 1]
+        needed.sort(key=_shortest, reverse=True)
+        self.needed = needed
+        sure = [each[0] for each in needed if len(each) == 1]
         self.tokens = [token for each in sure for token in each.tokens]
         self.needle = max((each.needle for each in sure), key=len, default=b"")
 
@@ -269,14 +274,12 @@ class Expression(Matcher):
 
     def may_be_in(self, data: Buffer) -> bool:
         """Whether the data have all that it needs."""
-        return all(
-            any(each.may_be_in(data) for each in texts) for texts in self._needed
-        )
+        return all(any(each.may_be_in(data) for each in texts) for texts in self.needed)
 
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:
         """All at once, or few one by one."""
         if len(data) > _LONG:
-            for texts in self._needed[:_NEEDED]:
+            for texts in self.needed[:_NEEDED]:
                 having = [each.match(data, ends, among, check) for each in texts]
                 among = np.asarray(np.logical_or.reduce(having))
                 if not among.any():
@@ -291,7 +294,7 @@ class Expression(Matcher):
         found = self._pattern.match(data, ends, _unchecked)
         fixed = ~having(data, ends, VARIABLE)
         verdicts = np.full(len(ends), OPEN, np.uint8)
-        for texts in self._needed:
+        for texts in self.needed:
             best = np.maximum.reduce([each.judge(data, ends) for each in texts])
             verdicts[best == NEVER] = NEVER
         if self._pattern.traits.free:
@@ -305,7 +308,7 @@ class Expression(Matcher):
         opened = np.flatnonzero(verdicts == OPEN)
         templates = column.templates
         data, ends = as_column([templates[place] for place in opened.tolist()])
-        for texts in self._needed:
+        for texts in self.needed:
             best: Verdicts = np.zeros(len(opened), np.uint8)
             for each in texts:
                 judged: Verdicts = np.zeros(len(verdicts), np.uint8)

@@ -22,6 +22,10 @@ from pipeline.query.text import Ints, Mask
 _PIECE: Final = 1 << 16
 """Bytes searched at a time: a slow pattern takes 30 ms for them."""
 
+_AGAIN: Final = 4
+"""Further hits in rows after which the search begins anew at the next row: that takes
+as long as some hits."""
+
 _CROSSINGS: Final = 16
 """Hits over borders in a piece after which its values are searched one by one."""
 
@@ -59,12 +63,15 @@ class Pattern:
         base = bounds[0]
         piece = data[base : bounds[-1]]
         bounds = [place - base for place in bounds]
-        at, crossings = 0, 0
-        while at < len(piece):
-            hit = next(self._many.finditer(piece, at), None)
-            if hit is None:
-                return
+        at, crossings, again = 0, 0, 0
+        hits = self._many.finditer(piece)
+        while (hit := next(hits, None)) is not None:
             start, end = hit.span()
+            if start < at:  # in the row of the hit before
+                again += 1
+                if again > _AGAIN:
+                    hits, again = self._many.finditer(piece, at), 0
+                continue
             row = bisect_right(bounds, start) - 1
             if row >= len(bounds) - 1:
                 return
@@ -73,6 +80,9 @@ class Pattern:
                 yield row
             if end >= at:
                 crossings += 1
+                if at >= len(piece):
+                    return
+                hits = self._many.finditer(piece, at)
             if crossings > _CROSSINGS:
                 rest = bounds[row + 1 :]
                 yield from (row + 1 + more for more in self._alone(piece, rest))

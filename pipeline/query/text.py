@@ -101,20 +101,25 @@ class Needle:
         """What a template, folded, has wherever this text could touch a variable.
 
         A token is a variable of templates exactly when it has a digit; what has an
-        open end may be a part of one.
+        open end may be a part of one. Each of `in_variables` is a group.
         """
         parts, at = [], 0
         for run in _TOKEN_RUN.finditer(self._written):
             parts.append(re.escape(self._written[at : run.start()]))
             token = re.escape(run.group())
             if DIGIT.search(run.group()):
-                token = b"\xff"
+                token = b"(\xff)"
             elif run.start() in self._open:
-                token = b"(?:%b|\xff)" % token
+                token = b"(%b|\xff)" % token
             parts.append(token)
             at = run.end()
         parts.append(re.escape(self._written[at:]))
         return re.compile(b"".join(parts))
+
+    @property
+    def everywhere(self) -> re.Pattern[bytes]:
+        """As `in_template`, also where one begins within another."""
+        return re.compile(b"(?=%b)" % self.in_template.pattern)
 
     @property
     def is_run(self) -> bool:

@@ -28,7 +28,7 @@ from pipeline.batch.read import (
 )
 from pipeline.compression import Bytes
 from pipeline.store.pieces import Templates, parse_templates
-from pipeline.store.slots import Mask, Slots
+from pipeline.store.slots import Held, Mask, Slots
 from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
 from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
 
@@ -156,6 +156,10 @@ class MessageColumn(Column):
         total = super().held_bytes
         for numbers in (self._codes, self._ranks):
             total += 0 if numbers is None else numbers.nbytes
+        for texts in (self._others, self._parsed and self._parsed.texts):
+            total += 0 if texts is None else texts.lengths.nbytes + len(texts.data)
+        if self._parsed is not None:
+            total += 2 * self._parsed.starts.nbytes
         return total + (0 if self._opened is None else self._opened.held_bytes)
 
     def forget(self) -> None:
@@ -212,6 +216,19 @@ class MessageColumn(Column):
         data = np.frombuffer(bytearray(texts.data), np.uint8)
         data[np.flatnonzero(data == VARIABLE[0])[~keep]] = _UNWANTED
         return Texts(texts.lengths, data.tobytes())
+
+    def held(self) -> Held:
+        """What the variables of each slot may have; worth keeping."""
+        return self._open().slots.held()
+
+    @property
+    def slot_counts(self) -> Ints:
+        """How many variables each of `templates` has."""
+        return self._read_templates().slots[1:]
+
+    def unstructured(self) -> Texts:
+        """The messages of the rows with code 0, in their order."""
+        return self._read_others()
 
     def texts_of(self, rows: Ints) -> Texts:
         """Lengths and bytes of the rows' messages, each with a newline behind it."""

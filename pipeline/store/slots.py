@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,24 @@ _SECTIONS[[0, *_WIDTHS]] = range(_NUMBERS - 1, _NUMBERS + len(_WIDTHS))
 _SECTION_COUNT: Final = _NUMBERS + len(_WIDTHS)
 _NEWLINE: Final = 0x0A
 _ZERO: Final = ord("0")
+
+_PIECE: Final = 1 << 17
+"""Bytes looked at together."""
+
+
+def _bit_table() -> npt.NDArray[np.uint64]:
+    """A bit for each digit and letter, whatever its case, and one for other bytes."""
+    table = np.full(256, 1 << 36, np.uint64)
+    for place, byte in enumerate(b"0123456789abcdefghijklmnopqrstuvwxyz"):
+        table[[byte, ord(chr(byte).upper())]] = 1 << place
+    table[_NEWLINE] = 0
+    return table
+
+
+_BITS: Final = _bit_table()
+_SIZE_SHIFT: Final = np.uint64(40)
+_DIGITS: Final = np.uint64((1 << 10) - 1)
+_HEX_DIGITS: Final = np.uint64((1 << 16) - 1)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -160,6 +178,26 @@ class _Reader:
             raise bad(f"{len(self._view)} bytes behind the variables")
 
 
+class Held(NamedTuple):
+    """What the values of each slot may have, without the values: two bytes a slot."""
+
+    kinds: npt.NDArray[np.uint64]
+    """Distinct ones: a bit of `_BITS` for each byte that a value may have, and above
+    them how long all values are, 0 where that isn't known."""
+    of_slots: npt.NDArray[np.unsignedinteger[Any]]
+    """The kind of each slot."""
+
+    def may_hold(self, run: bytes, whole: bool) -> Mask:
+        """Slots of which a value may have a folded run, or be it."""
+        wanted = np.bitwise_or.reduce(_BITS[np.frombuffer(run, np.uint8)])
+        found: Mask = (self.kinds & wanted) == wanted
+        if whole:
+            sizes = self.kinds >> _SIZE_SHIFT
+            found &= (sizes == 0) | (sizes == len(run))
+        of_slots: Mask = found[self.of_slots]
+        return of_slots
+
+
 class Slots:
     """The column opened: any of its values as text."""
 
@@ -221,6 +259,23 @@ class Slots:
         self._firsts = np.empty(len(order), np.int64)
         self._firsts[order] = np.cumsum(sizes) - sizes - begins[section[order]]
         return totals
+
+    def held(self) -> Held:
+        """What the values may have, for questions that come later."""
+        size = self.prefixes + self.suffixes
+        ends = np.cumsum(size)
+        bits = np.zeros(len(size), np.uint64)
+        bits[self._numeric] = _DIGITS
+        bits[self._forms == HEX] = _HEX_DIGITS
+        fixed = np.flatnonzero(size)
+        bits[fixed] |= _union(self.affixes, (ends - size)[fixed])
+        text = np.flatnonzero((self._forms == TEXT) & (self._counts > 0))
+        bits[text] |= _union(self.text, self._ends[self._firsts[text]] + 1)
+        sizes = np.where(self._forms == HEX, size + self._widths, 0)
+        bits |= sizes.astype(np.uint64) << _SIZE_SHIFT
+        kinds, of_slots = np.unique(bits, return_inverse=True)
+        narrow = np.uint16 if len(kinds) < 1 << 16 else np.uint32
+        return Held(kinds, of_slots.astype(narrow))
 
     def may_hold(self, runs: Sequence[tuple[bytes, bool]]) -> Mask:
         """Slots of which a value may have one of the runs of token characters.
@@ -296,6 +351,18 @@ class Slots:
                 part = plane[places].astype(np.uint64) << np.uint64(8 * level)
                 numbers[chosen] += part
         return numbers
+
+
+def _union(data: U8, starts: Ints) -> npt.NDArray[np.uint64]:
+    """The bits of the bytes from each start to the next one."""
+    found = np.zeros(len(starts), np.uint64)
+    for at in range(0, len(data), _PIECE):
+        piece = _BITS[data[at : at + _PIECE]]
+        first = int(np.searchsorted(starts, at, "right")) - 1
+        last = int(np.searchsorted(starts, at + len(piece)))
+        cuts = np.maximum(starts[first:last] - at, 0)
+        found[first:last] |= np.bitwise_or.reduceat(piece, cuts)
+    return found
 
 
 def _read_planes(reader: _Reader, width: int, total: int) -> U8:
