@@ -43,7 +43,7 @@ class Count:
         counts = np.bincount(groups, weights)
         self._counts[: len(counts)] += counts.astype(np.int64)
 
-    def counts(self, groups: Ints) -> Ints:
+    def counts(self, groups: Ints | slice) -> Ints:
         """Of these groups."""
         return self._counts[groups]
 

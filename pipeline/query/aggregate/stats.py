@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import UNSET
 
 from pipeline.query.aggregate.aggregation import Aggregation, Bounds
+from pipeline.query.aggregate.hashing import NOTHING
 from pipeline.query.cells import CellStore
 from pipeline.query.pipes import Limit, RowPipe, Sort, Stats, resolve_field
 from pipeline.query.requests import FieldError
@@ -21,6 +22,7 @@ from pipeline.timestamp import SECOND
 SORTED_ROWS: Final = 50_000
 """Groups at most whose values are read to sort by them: 200 bytes and more each."""
 
+_INT32: Final = 1 << 31
 _PIECE: Final = 1 << 14
 """Groups sorted between two looks at the budget."""
 
@@ -79,9 +81,9 @@ def _choose(
         pipe, following = pipes[0], pipes[1:]
         if isinstance(pipe, Limit):
             if not is_sorted and not following:
-                return most_frequent(found, None, pipe.n), pipes, False
+                return most_frequent(found, pipe.n), pipes, False
             if chosen is None:
-                chosen = most_frequent(found, None, pipe.n)
+                chosen = most_frequent(found, pipe.n)
             chosen = chosen[: pipe.n]
         elif isinstance(pipe, Sort) and columns.issuperset(k.name for k in pipe.keys):
             wanted = _wanted(following, most)
@@ -99,7 +101,7 @@ def _choose(
         chosen = by_frequency(found, None) if chosen is None else chosen
         return chosen, pipes, is_sorted
     if chosen is None:
-        return most_frequent(found, None, most + 1), pipes, False
+        return most_frequent(found, most + 1), pipes, False
     return chosen[: most + 1], pipes, is_sorted
 
 
@@ -137,21 +139,23 @@ def _sort(
     return best
 
 
-def most_frequent(found: Aggregation, among: Ints | None, most: int) -> Ints:
+def most_frequent(found: Aggregation, most: int, *, valued: bool = False) -> Ints:
     """The groups with most entries first, and those with as many as the last of them.
 
-    Of more than SORTED_ROWS such only as many as are wanted.
+    Of more than SORTED_ROWS such only as many as are wanted. `valued` leaves out null.
     """
-    groups: Ints = np.arange(found.size) if among is None else among
-    counts = found.entries.counts(groups)
-    if len(groups) > most:
-        border = np.partition(counts, len(counts) - most)[len(counts) - most]
-        above, ties = groups[counts > border], groups[counts == border]
-        if len(above) + len(ties) - most > SORTED_ROWS:
-            ties = ties[: most - len(above)]
-        groups = np.sort(np.concatenate([above, ties]))
-        counts = found.entries.counts(groups)
-    return np.asarray(groups[np.argsort(-counts, kind="stable")], np.int64)
+    counts = found.entries.counts(slice(found.size))
+    if counts.max(initial=0) < _INT32:  # half the memory: there may be a million
+        counts = counts.astype(np.int32)
+    if valued:
+        counts[found.grouping.groups.hashes[: found.size] == NOTHING] = -1
+    last = max(len(counts) - most, 0)
+    border = max(np.partition(counts, last)[last], 0) if len(counts) else 0
+    above, ties = np.flatnonzero(counts > border), np.flatnonzero(counts == border)
+    if len(above) + len(ties) - most > SORTED_ROWS:
+        ties = ties[: most - len(above)].copy()
+    groups = np.sort(np.concatenate([above, ties]))
+    return np.asarray(groups[np.argsort(-counts[groups], kind="stable")])
 
 
 def _rows(

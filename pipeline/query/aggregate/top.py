@@ -10,15 +10,14 @@ from pipeline.query.cells import CellStore
 from pipeline.query.pipes import RowPipe, Top, Uniq, resolve_field
 from pipeline.query.scan import Scan
 from pipeline.query.tables import Table, apply_pipes, rank
-from pipeline.query.text import Ints
 
 
 def top_table(
     scan: Scan, pipe: Top, pipes: Sequence[RowPipe], bounds: Bounds, cells: CellStore
 ) -> Table:
     """The most frequent values of a field; those of one count in their order."""
-    found, chosen = _valued(scan, pipe.field, bounds, cells)
-    chosen = most_frequent(found, chosen, pipe.n)
+    found = _counted(scan, pipe.field, bounds, cells)
+    chosen = most_frequent(found, pipe.n, valued=True)
     chosen, values = found.values(scan, chosen, pipe.n)
     numbers = found.entries.column(chosen)
     rows = [[value, count] for (value,), count in zip(values, numbers, strict=True)]
@@ -31,7 +30,8 @@ def uniq_table(
     scan: Scan, pipe: Uniq, pipes: Sequence[RowPipe], bounds: Bounds, cells: CellStore
 ) -> Table:
     """Each value of a field once, in order."""
-    found, chosen = _valued(scan, pipe.field, bounds, cells)
+    found = _counted(scan, pipe.field, bounds, cells)
+    chosen = found.has_values()
     truncated = len(chosen) > SORTED_ROWS
     chosen, values = found.values(scan, chosen[:SORTED_ROWS], bounds.rows + 1)
     rows = sorted(map(list, values), key=lambda row: rank(row[0]))
@@ -39,9 +39,7 @@ def uniq_table(
     return apply_pipes(table, pipes, bounds.rows)
 
 
-def _valued(
-    scan: Scan, field: str, bounds: Bounds, cells: CellStore
-) -> tuple[Aggregation, Ints]:
+def _counted(scan: Scan, field: str, bounds: Bounds, cells: CellStore) -> Aggregation:
     found = Aggregation([resolve_field(field)], [], 0.0, bounds.groups)
     found.run(scan, cells)
-    return found, found.has_values()
+    return found
