@@ -161,8 +161,9 @@ class _Scanner:
         at += self._text.startswith("]", at)
         while at < len(self._text) and self._text[at] != "]":
             if self._text.startswith("[:", at):
-                at = self._text.find(":]", at) + 1 or len(self._text)
-            at += 2 if self._text[at : at + 1] == "\\" else 1
+                # without an end these are two characters like others
+                at = max(at, self._text.find(":]", at + 2) + 1)
+            at += 2 if self._text[at] == "\\" else 1
         inside = self._text[start:at]
         self._at = at + 1
         if len(inside) == 1 and inside not in "\\^":

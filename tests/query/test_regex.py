@@ -17,6 +17,7 @@ PATTERNS = [
     *("a", "b+a", "^a", "a$", "^$", "^", r"\ba\b", r"\Ba", r"a\s+b", "[^a]b", "a|^b"),
     *("(?i)AB", "(?s)a.b", "(?m)^b$", r"\Aa", r"b\z", "a*", "x*", r"(?:ab)", "b{2}"),
     *(r"a[\s\S]*b", "(a|b)1", "[.]", "[]a]1", r"\.1", "é.", "[[:digit:]]a", "a.*b", ""),
+    *("[[:]?a$", r"[[:. ]\B", "[[:]*^1"),
 ]
 texts = st.text(st.sampled_from("aAbB1. \né"), max_size=8)
 
