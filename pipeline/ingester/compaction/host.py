@@ -284,11 +284,11 @@ class Compaction:
             self.counters["bytes_after"] += swap["after"]
 
     def _purged(self, chore: Chore, up_to: int, limit: int) -> None:
-        if chore.error is not None:
-            self.counters["purge_failures"] += 1
-            self._purging.replaced(up_to, clock.monotonic())
         if chore.error is not None or chore.result < limit:
             self._purging.purged(up_to)
+        if chore.error is not None:  # tried again as if they were replaced just now
+            self.counters["purge_failures"] += 1
+            self._purging.replaced(up_to, clock.monotonic())
         if chore.error is None:
             self.counters["blocks_purged"] += chore.result
             self._free_pages = max(self._free_pages, 1 if chore.result else 0)

@@ -36,7 +36,7 @@ class Purging:
         for moment, by in self._waiting:
             if moment > now:
                 break
-            up_to = by
+            up_to = max(by, up_to or 0)  # one that failed stands behind newer ones
         return up_to
 
     def purged(self, up_to: int) -> None:
