@@ -167,7 +167,8 @@ class Replacing:
 
     def _count_deleted(self, block: Compacted) -> None:
         """Of each producer, what the replaced blocks have and the new one has not."""
-        before = [each for each in self._live.items if each.id in set(block.replaces)]
+        live = self._live.within(block.first, block.last)
+        before = [each for each in live if each.rows]  # those of `check`
         if sum(each.rows for each in before) == block.rows:
             return
         totals: dict[bytes, int] = {}
