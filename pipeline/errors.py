@@ -32,6 +32,14 @@ class FrameError(PipelineError):
         return f"{self.reason}: {self.detail}"
 
 
+class ColumnError(FrameError):
+    """A part of a compacted block that can't be read when it is asked for."""
+
+    def __init__(self, block: int, detail: str) -> None:
+        super().__init__("damaged", detail)
+        self.block = block
+
+
 class ConfigError(PipelineError):
     """A setting is unknown or wrong; the operator must change it."""
 

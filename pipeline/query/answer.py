@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pipeline.errors import ColumnError, StoreError
 from pipeline.query.budget import Budget
 from pipeline.query.methods.method import Context, Limits
 from pipeline.query.methods.table import METHODS
@@ -50,5 +51,26 @@ class Engine:
     def answer(
         self, method: str, params: Mapping[str, Any], now: int, budget: Budget
     ) -> bytes:
-        """The reply as JSON; raises QueryError of any kind, and StoreError."""
-        return self._encode(METHODS[method].answer(self._context, params, now, budget))
+        """The reply as JSON; raises QueryError of any kind, and StoreError.
+
+        A block of which a part can't be read is left out by answering anew without it:
+        nothing of it may have been counted by half.
+        """
+        headers = self._context.headers
+        lost: set[int] = set()
+        while True:
+            headers.damaged = set(lost)
+            try:
+                found = METHODS[method].answer(self._context, params, now, budget)
+                return self._encode(found)
+            except (ColumnError, StoreError) as error:
+                budget.check()
+                unread = headers.damaged - lost
+                if isinstance(error, ColumnError):
+                    unread |= {error.block} - lost
+                if not unread:
+                    raise
+                headers.refresh()
+                # one that compaction has taken away has its entries elsewhere by now
+                live = {header.id for header in headers.reader.headers}
+                lost |= unread & live

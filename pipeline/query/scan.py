@@ -44,6 +44,8 @@ class Headers:
         self.reader = reader
         self.templates = Table()
         self.opened = Opened()
+        self.damaged: set[int] = set()
+        """Blocks that could not be read for the question at hand."""
         self._listed = reader.headers
         self._generation = reader.generation
         self._table: npt.NDArray[np.int64] = np.empty((0, 6), np.int64)
@@ -112,7 +114,7 @@ class Scan:
         self.headers = headers
         self.plan = plan
         self.budget = budget
-        self.damaged: set[int] = set()
+        self.damaged = headers.damaged
         """Blocks that could not be read; nothing of them is in the answer."""
         self.pruned: Counter[str] = Counter()
         """Blocks that weren't opened, by what ruled them out."""

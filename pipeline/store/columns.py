@@ -24,7 +24,7 @@ from pipeline.batch.decode import Batch
 from pipeline.batch.layout import HEAD, MESSAGE, REQUIRED, Codec, Kind
 from pipeline.batch.read import bad
 from pipeline.compression import Bytes, compress, decompress
-from pipeline.errors import FrameError
+from pipeline.errors import ColumnError, FrameError
 from pipeline.limits import BATCH_ROWS, BLOCK_BYTES, BLOCK_COLUMNS, METADATA_KEY_BYTES
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.messages import (
@@ -163,6 +163,11 @@ class StoredBlob:
         self._fetch = fetch
 
     @property
+    def count(self) -> int:
+        """How many values the directory says there are."""
+        return self._field.present
+
+    @property
     def data(self) -> Bytes:
         """Decompressed."""
         field = self._field
@@ -177,14 +182,19 @@ def inflate(blob: bytes, codec: int, raw: int, name: str) -> Bytes:
     return content
 
 
-def open_columns(rows: int, directory: Sequence[Stored], fetch: Fetch) -> Batch:
-    """A batch that fetches what it is asked for; raises FrameError."""
+def open_columns(
+    rows: int, directory: Sequence[Stored], fetch: Fetch, block: int = 0
+) -> Batch:
+    """A batch that fetches what it is asked for; raises FrameError.
+
+    A column that is damaged is a ColumnError with the number of the block.
+    """
     columns: dict[str, Column] = {}
     blobs: dict[str, StoredBlob] = {}
     offset = 0
     for field, crc in directory:
         _check_field(field, rows)
-        read = partial(_fetched, fetch, offset, field, crc)
+        read = partial(_fetched, block, fetch, offset, field, crc)
         offset += field.stored
         if field.kind not in STORE_KINDS:
             columns[field.name] = StoredColumn(field, read)
@@ -205,7 +215,8 @@ def _messages(rows: int, blobs: dict[str, StoredBlob]) -> MessageColumn:
         raise bad(f"{MESSAGE} without the column {VARIABLES_NAME}")
     codes, variables = blobs[MESSAGE], blobs[VARIABLES_NAME]
     templates, others = blobs.get(TEMPLATES_NAME), blobs.get(UNSTRUCTURED_NAME)
-    return MessageColumn(rows, codes, variables, templates, others)
+    count = None if templates is None else templates.count
+    return MessageColumn(rows, codes, variables, templates, others, count)
 
 
 def _check_field(field: Field, rows: int) -> None:
@@ -217,10 +228,10 @@ def _check_field(field: Field, rows: int) -> None:
         raise bad(f"{field.name}: {field.present} values in {rows} rows")
 
 
-def _fetched(fetch: Fetch, offset: int, field: Field, crc: int) -> bytes:
+def _fetched(block: int, fetch: Fetch, offset: int, field: Field, crc: int) -> bytes:
     blob = fetch(offset, field.stored) if field.stored else b""
     if len(blob) != field.stored or crc32(blob) != crc:
-        raise FrameError("damaged", f"{field.name}: its checksum is wrong")
+        raise ColumnError(block, f"{field.name}: its checksum is wrong")
     return blob
 
 

@@ -44,7 +44,7 @@ class CompactedBlock(Block):
         self._blob = blob
         try:
             self.rows, columns = directory
-            self.batch = open_columns(self.rows, columns, column)
+            self.batch = open_columns(self.rows, columns, column, self.id)
         except FrameError as error:
             raise StoreError(f"block {self.id} can't be read: {error}") from None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from pipeline.errors import FrameError, StoreError
+from pipeline.errors import ColumnError, FrameError, StoreError
 from pipeline.store import bloom, compacted, cuts
 from pipeline.store.block import (
     Block,
@@ -226,7 +226,7 @@ class Reader:
         try:
             ((_, blob),) = self._blobs_of([block_id], name)
         except StoreError as error:  # as a column of it, when somebody reads that
-            raise FrameError("damaged", str(error)) from None
+            raise ColumnError(block_id, str(error)) from None
         return blob
 
     def _column_bytes(self, block_id: int, offset: int, size: int) -> bytes:
@@ -235,9 +235,9 @@ class Reader:
         try:
             found = self._fetch(statement, (keys[0], keys[-1]))
         except StoreError as error:
-            raise FrameError("damaged", str(error)) from None
+            raise ColumnError(block_id, str(error)) from None
         if len(found) != len(keys):
-            raise FrameError("damaged", f"{_gone(block_id)}, or a part of it")
+            raise ColumnError(block_id, f"{_gone(block_id)}, or a part of it")
         return cuts.slice_of([data for (data,) in found], offset, size)
 
     def _blobs_of(
