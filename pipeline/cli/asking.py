@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline import clock
+from pipeline.cli.progress import how_far
 from pipeline.errors import ConfigError, PipelineError, StoreError
 from pipeline.settings import Settings, load
 
@@ -73,6 +74,8 @@ class Local:
             settings.query.max_rows,
             settings.query.max_rows_scanned,
             timeout or settings.query.timeout_seconds,
+            settings.query.max_bytes_scanned,
+            settings.query.max_groups,
         )
         self._engine = Engine(Path(settings.storage.db_path), limits, clock.monotonic)
         self._budget: Budget | None = None
@@ -81,9 +84,15 @@ class Local:
         """The result as JSON."""
         if not self._engine.has(method):
             raise PipelineError(f"there is no method {method!r}")
+        from pipeline.query.budget import CostError
+
         self._budget = budget = self._engine.budget()
         try:
             return self._engine.answer(method, params, clock.now_ns(), budget)
+        except CostError as error:
+            raise CostError(
+                f"{error.problem}: {_far(budget)}", None, error.hint
+            ) from None
         finally:
             self._budget = None
 
@@ -92,8 +101,11 @@ class Local:
         budget = self._budget
         if budget is None or not budget.rows:
             return ""
-        blocks = f"{budget.blocks:,} of {budget.blocks_planned:,} blocks"
-        return f"· {budget.rows:,} entries looked at, {blocks}"
+        return f"· {_far(budget)}"
 
     def close(self) -> None:
         """Nothing: it ends with the process."""
+
+
+def _far(budget: Budget) -> str:
+    return how_far(budget.rows, budget.blocks, budget.blocks_planned)

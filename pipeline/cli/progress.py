@@ -15,6 +15,11 @@ EVERY_SECONDS: Final = 0.2
 _CLEAR: Final = "\r\x1b[K"
 
 
+def how_far(rows: int, blocks: int, planned: int) -> str:
+    """What a question has looked at."""
+    return f"{rows:,} entries looked at, {blocks:,} of {planned:,} blocks"
+
+
 class Progress:
     """While it is entered, shows what `tell` says; `pause` makes room for lines."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pipeline.cli.printable import on_one_line
+from pipeline.cli.progress import how_far
 from pipeline.errors import ConfigError, PipelineError, QueryError
 
 TIMEOUT_SECONDS: Final = 60.0
@@ -22,6 +23,7 @@ BUSY_SECONDS: Final = 10.0
 
 _INVALID_PARAMS: Final = -32602
 _METHOD_NOT_FOUND: Final = -32601
+_TOO_COSTLY: Final = -32002
 _BUSY: Final = -32003
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -172,4 +174,8 @@ def _error(code: int, message: str, data: Mapping[str, Any]) -> PipelineError:
         return BusyError(f"the gateway is busy: {problem}", float(after) / 1000)
     if code == _METHOD_NOT_FOUND:
         return PipelineError(f"the gateway is of another version: {problem}")
+    if code == _TOO_COSTLY:
+        names = ("rows_scanned", "blocks_scanned", "blocks_planned")
+        rows, blocks, planned = (int(data.get(name) or 0) for name in names)
+        problem = f"{problem}: {how_far(rows, blocks, planned)}"
     return PipelineError(problem if hint is None else f"{problem} ({hint})")

@@ -111,6 +111,15 @@ def test_counting_is_one_number(shell):
     assert shell.lines("query", "--count", "nothing") == ["0"]
 
 
+def test_a_limit_that_is_met_says_how_far_it_came(shell):
+    """And ends with 1: the answer isn't known."""
+    narrow = Shell(shell.database, PIPELINE_QUERY__MAX_ROWS_SCANNED="1")
+    code, out, errors = narrow.here("query", "--count", "took")
+
+    assert (code, out) == (1, "")
+    assert ": 0 entries looked at, 0 of " in errors
+
+
 def test_behind_two_dashes_are_words(shell):
     """So a query may begin with a word that must not be there."""
     everything = int(shell.lines("query", "--count")[0])
