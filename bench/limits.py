@@ -1,6 +1,7 @@
 """How soon a question stops, and what a worker holds, whatever is asked.
 
     python -m bench.limits --entries 1000000
+    python -m bench.limits --store FOLDER
 
 Heavy questions get a time limit, or are cancelled, at random moments; overshoot is
 what passes from then to the error, seen from outside. Each hostile question is asked
@@ -29,7 +30,7 @@ import msgpack
 from bench.corpus import generate
 from bench.ingest import fill
 from bench.measure import memory_of, quantile
-from bench.processes import Place
+from bench.processes import Place, place
 from pipeline.entry import Entry
 from pipeline.store.block import Part, seal_block
 from pipeline.store.writer import Writer
@@ -60,7 +61,10 @@ HEAVY: Final[Sequence[Question]] = (
     ("aggregate", {"q": "* | stats by (trace_id) count() p95(duration_ms)"}),
     ("aggregate", {"q": "* | stats by (message) count() count_uniq(trace_id)"}),
     ("aggregate", {"q": "* | top 1000 message"}),
+    ("aggregate", {"q": "* | stats by (trace_id) p95(duration_ms) as p | sort p"}),
+    ("aggregate", {"q": "* | uniq message"}),
     ("query", {"q": "* | sort message | limit 10000"}),
+    ("query", {"q": "* | sort trace_id, message desc | limit 100"}),
     ("patterns", {}),
     ("describe", {}),
 )
@@ -151,6 +155,11 @@ def measure(folder: Path, entries: int, runs: int) -> Findings:
     """Everything, over a store of its own."""
     where = fill(folder, entries)
     add_long_entries(where, entries // 1_000)
+    return measure_store(where, runs)
+
+
+def measure_store(where: Place, runs: int) -> Findings:
+    """Everything, over what there is."""
     found = Findings()
     known = known_methods(where)
     for method, params in known:
@@ -242,9 +251,18 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=50, help="stops of each kind")
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--store", type=Path, help="the folder of a logs.db to ask")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder, prefix="bench-") as name:
-        found = measure(Path(name), given.entries, given.runs)
+    if given.store is not None:
+        found = measure_store(place(given.store), given.runs)
+    else:
+        with tempfile.TemporaryDirectory(dir=given.folder, prefix="bench-") as name:
+            found = measure(Path(name), given.entries, given.runs)
+    show(found)
+
+
+def show(found: Findings) -> None:
+    """Print stops and peaks."""
     for title, stops in (("time limit", found.late), ("cancelled", found.cancelled)):
         for what in ("cpu", "wall"):
             values = [getattr(stop, what) for stop in stops]
