@@ -81,7 +81,7 @@ class Table:
         self._judged: OrderedDict[object, Verdicts] = OrderedDict()
         self._places: OrderedDict[Header, npt.NDArray[np.uint32]] = OrderedDict()
         self._touching: OrderedDict[object, list[list[Touching | None]]] = OrderedDict()
-        self._held: OrderedDict[Header, Held] = OrderedDict()
+        self._held: OrderedDict[Header, tuple[Ints, Held]] = OrderedDict()
         self._held_slots = 0
 
     def follow(self, reader: Reader) -> None:
@@ -124,14 +124,14 @@ class Table:
             if len(sure) == len(texts):
                 verdicts[~np.logical_or.reduce(sure)] = NEVER
 
-    def held(self, header: Header, column: MessageColumn) -> Held:
-        """What the variables of the block's slots may have."""
+    def held(self, header: Header, column: MessageColumn) -> tuple[Ints, Held]:
+        """The first slot of each of a block's templates, and what slots may hold."""
         found = self._held.get(header)
         if found is None:
-            found = self._held[header] = column.held()
-            self._held_slots += len(found.of_slots)
+            found = self._held[header] = column.first_slots, column.held()
+            self._held_slots += len(found[1].of_slots)
             while self._held_slots > _SLOTS_KEPT and len(self._held) > 1:
-                _, oldest = self._held.popitem(last=False)
+                _, (_, oldest) = self._held.popitem(last=False)
                 self._held_slots -= len(oldest.of_slots)
         return found
 
@@ -195,10 +195,8 @@ class Evidence:
             return verdicts
         opened = int(patterns.counts[verdicts[1:] == OPEN].sum())
         if opened > _FEW_OPEN and matcher.needed:
-            counts = column.slot_counts
-            held = self._table.held(header, column)
             places = self._table.places(header, patterns.ids)
-            block = Slotted(places, np.cumsum(counts) - counts, held)
+            block = Slotted(places, *self._table.held(header, column))
             self._table.narrow(matcher, verdicts[1:], block)
             opened = int(patterns.counts[verdicts[1:] == OPEN].sum())
         if opened > _FEW_OPEN:

@@ -119,6 +119,7 @@ class MessageColumn(Column):
 
     __slots__ = (
         "_codes",
+        "_declared",
         "_ids",
         "_opened",
         "_others",
@@ -135,8 +136,13 @@ class MessageColumn(Column):
         variables: Source,
         templates: Source | None,
         unstructured: Source | None,
+        template_count: int | None = None,
     ) -> None:
-        """`templates` is None where no message has one, `unstructured` where all."""
+        """`templates` is None where no message has one, `unstructured` where all.
+
+        `template_count` is what the directory says: few questions read them then.
+        """
+        self._declared = 0 if templates is None else template_count
         super().__init__(Field(MESSAGE, Kind.TEXT, Codec.PLAIN, rows, 0, 0), b"")
         self._sources = codes, variables, templates, unstructured
         self._forget()
@@ -172,7 +178,7 @@ class MessageColumn(Column):
         """Of each row: 0 without a template, k with template k - 1."""
         if self._codes is None:
             codes = read_codes(self._sources[0].data, self.count)
-            if int(codes.max()) > len(self._read_templates().texts.lengths):
+            if int(codes.max()) > self.template_count:
                 raise bad("a code is beyond the templates")
             self._codes = codes
         return self._codes
@@ -187,6 +193,8 @@ class MessageColumn(Column):
     @property
     def template_count(self) -> int:
         """How many `templates` there are, which need not be taken apart for it."""
+        if self._declared is not None:
+            return self._declared
         return len(self._read_templates().texts.lengths)
 
     @property
@@ -205,7 +213,7 @@ class MessageColumn(Column):
 
     def rows_of(self, codes: Ints) -> Ints:
         """The rows, in order, that have one of the codes."""
-        wanted = np.zeros(len(self._read_templates().slots), np.bool_)
+        wanted = np.zeros(self.template_count + 1, np.bool_)
         wanted[codes] = True
         return np.flatnonzero(wanted[self.codes])
 
@@ -222,9 +230,9 @@ class MessageColumn(Column):
         return self._open().slots.held()
 
     @property
-    def slot_counts(self) -> Ints:
-        """How many variables each of `templates` has."""
-        return self._read_templates().slots[1:]
+    def first_slots(self) -> Ints:
+        """The first slot of each of `templates`."""
+        return self._read_templates().first_slots[1:]
 
     def unstructured(self) -> Texts:
         """The messages of the rows with code 0, in their order."""
@@ -264,7 +272,11 @@ class MessageColumn(Column):
     def _read_templates(self) -> Templates:
         if self._parsed is None:
             source = self._sources[2]
-            self._parsed = parse_templates(None if source is None else source.data)
+            parsed = parse_templates(None if source is None else source.data)
+            count = len(parsed.texts.lengths)
+            if self._declared not in (None, count):
+                raise bad(f"{count} templates; the directory has {self._declared}")
+            self._parsed = parsed
         return self._parsed
 
     def _open(self) -> _Opened:
