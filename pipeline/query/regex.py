@@ -69,7 +69,7 @@ class Pattern:
             start, end = hit.span()
             if start < at:  # in the row of the hit before
                 again += 1
-                if again > _AGAIN:
+                if end > at or again > _AGAIN:  # it took bytes of the next row
                     hits, again = self._many.finditer(piece, at), 0
                 continue
             row = bisect_right(bounds, start) - 1

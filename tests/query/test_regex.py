@@ -35,6 +35,13 @@ def test_as_each_value_alone(pattern: str, values: list[str]) -> None:
     assert right == Pattern(pattern).match(*column(values), pass_by).tolist()
 
 
+def test_a_second_hit_takes_nothing_of_the_next_value() -> None:
+    """A value is searched from its first byte, wherever hits before it ended."""
+    found = Pattern("[^a]0").match(*column(["x0", "00:1", "0"]), pass_by)
+
+    assert [True, True, False] == found.tolist()
+
+
 @given(
     st.lists(
         st.sampled_from([*"ab1.|()*+?^$", r"\.", "[ab]", "{2}", "(a|b)", "(?:1)"]),
