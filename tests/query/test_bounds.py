@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.entry import Entry
-from pipeline.query.aggregate import fields, grouping, stats
+from pipeline.query.aggregate import facets, fields, grouping, stats
 from pipeline.query.requests import FieldError
 from tests.query.stores import Asker, append, merge
 
@@ -88,3 +88,17 @@ def test_context_counts_the_hits_too(tmp_path: Path) -> None:
     flags = [log["context"] for log in found["logs"]]
     assert flags.count(True) == 3
     assert flags.count(False) == 50
+
+
+def test_facets_of_too_many_values_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fields with most values are given up, and say how many entries have them."""
+    rows = [Entry(n, "s", 9, "m", {"a": n, "b": n % 9}, [], None) for n in range(90)]
+    append(tmp_path / "a.db", [[(0, rows)]])
+    monkeypatch.setattr(facets, "TOTAL_MAX", 50)
+    found = Asker(tmp_path / "a.db").ask("facets")["facets"]
+
+    distinct = {one["field"]: (one["distinct"], one["count"]) for one in found}
+    assert distinct["metadata.a"] == (None, 90)
+    assert distinct["metadata.b"] == (9, 90)

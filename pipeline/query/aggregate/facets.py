@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.batch.layout import METADATA, METADATA_PREFIX
 from pipeline.errors import FrameError
 from pipeline.query.aggregate.count import Count
+from pipeline.query.aggregate.fields import candidates
 from pipeline.query.aggregate.grouping import Grouping
 from pipeline.query.aggregate.hashing import NOTHING
 from pipeline.query.requests import FieldError
@@ -25,6 +26,9 @@ FIELDS_MAX: Final = 200
 
 VALUES_MAX: Final = 20_000
 """Different values of one field that are counted; a field of more has no facet."""
+
+TOTAL_MAX: Final = 400_000
+"""Different values of all fields together, of 40 bytes each."""
 
 
 class Values(NamedTuple):
@@ -50,6 +54,10 @@ class _Field:
         if self.grouping is None:
             self.count += _having(view, self.name, rows)
             return
+        # without those that have no value: half of the time where fields are rare
+        rows = _rows_with(view, self.name, rows)
+        if not len(rows):
+            return
         rows, keys = self.grouping.read(view, rows)
         self.count += _having(view, self.name, rows) if self.name != "tag" else 0
         try:
@@ -58,6 +66,11 @@ class _Field:
             self.grouping = None
             return
         self._counts.add_cells(groups, None, self.grouping.groups.size)
+
+    @property
+    def size(self) -> int:
+        """Values so far."""
+        return 0 if self.grouping is None else self.grouping.groups.size
 
     def values(self, scan: Scan, n: int) -> Values:
         """The most frequent ones."""
@@ -75,6 +88,13 @@ class _Field:
         pairs.sort(key=lambda pair: (-pair[1], rank(pair[0])))
         total = int(counts.sum())
         return Values(self.name, total, len(some), pairs)
+
+
+def _rows_with(view: View, name: str, rows: Ints) -> Ints:
+    """The rows that may have a value of the field."""
+    found = list(candidates(view, name))
+    present = view.batch.present(found[0].column) if len(found) == 1 else None
+    return rows if present is None else rows[present[rows]]
 
 
 def _having(view: View, name: str, rows: Ints) -> int:
@@ -130,6 +150,17 @@ class Facets:
             scan_field = self._fields[name]
             view.check()
             scan_field.add(header, view, rows)
+        self._bound()
+
+    def _bound(self) -> None:
+        """Give up the fields of most values, where all together are too many."""
+        kept = {name: one.size for name, one in self._fields.items() if one.size}
+        total = sum(kept.values())
+        for name in sorted(kept, key=kept.__getitem__, reverse=True):
+            if total <= TOTAL_MAX:
+                break
+            total -= kept[name]
+            self._fields[name].grouping = None
 
     def _metadata(self, view: View, rows: Ints) -> list[str]:
         mask = np.zeros(view.rows, np.bool_)
