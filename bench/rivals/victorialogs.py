@@ -118,7 +118,8 @@ class VictoriaLogs:
         """Its estimate, for each path."""
         rows = self._query(
             '"metadata.path":* "metadata.duration_ms":*'
-            ' | stats by ("metadata.path") quantile(0.95, "metadata.duration_ms") p, count() n'
+            ' | stats by ("metadata.path") quantile(0.95, "metadata.duration_ms") p,'
+            " count() n"
             f" | sort by (n desc) limit {PATTERNS}"
         )
         return {row["metadata.path"]: float(row["p"]) for row in rows}
