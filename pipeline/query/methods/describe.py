@@ -32,7 +32,9 @@ from pipeline.timestamp import format_timestamp
 NAME: Final = "describe"
 
 SAMPLE_ROWS: Final = 65_536
-"""Rows of the newest blocks whose values are counted: one block more at most."""
+SAMPLE_BLOCKS: Final = 100
+"""The newest blocks whose values are counted: so many, or until they have the rows.
+Small fresh ones take 1 ms each: 2,000 of 100 rows took 0.9 s without that bound."""
 
 _FIRST: Final = ("level", "source", "tag", "trace_id")
 
@@ -83,7 +85,7 @@ def answer(
 def _sample(scan: Scan, headers: Sequence[Header]) -> Facets:
     """The values of the newest blocks."""
     chosen, rows = [], 0
-    for header in headers:
+    for header in headers[:SAMPLE_BLOCKS]:
         if rows >= SAMPLE_ROWS:
             break
         chosen.append(header)
