@@ -88,5 +88,6 @@ def _show(asking: Session, plan: dict[str, Any], done: dict[str, Any]) -> None:
     else:
         more = "; --yes deletes them" if count else ""
         asking.out.line(f"{count:,} entries match, none is deleted{more}")
-    if unreadable := done.get("unreadable") or done.get("unreadable_blocks"):
+    of_both = [told.get("unreadable_blocks") or 0 for told in (plan, done)]
+    if unreadable := max(*of_both, done.get("unreadable") or 0):
         asking.warn(f"{unreadable} damaged blocks could not be looked at")

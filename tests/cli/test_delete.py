@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.cli.shell import Shell, entry, fill
@@ -39,6 +42,18 @@ def test_what_was_counted_goes(pipeline):
     assert shell.lines("query", "--count", "--source", "api") == ["0"]
     assert shell.lines("query", "--count", "--source", "web") == ["0"]
     assert shell.lines("query", "--count", "request") == ["10"]
+
+
+def test_what_cannot_be_read_is_told(tmp_path):
+    """It may have entries that match, so "0 entries match" is not all."""
+    path = tmp_path / "logs.db"
+    fill(path, [entry(1)])
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE blocks SET data = zeroblob(9)")
+    code, out, errors = Shell(path).here("delete", "request")
+
+    assert (code, out) == (0, "0 entries match, none is deleted\n")
+    assert "1 damaged blocks could not be looked at" in errors
 
 
 def test_everything_is_never_meant_by_nothing(tmp_path):
