@@ -208,7 +208,10 @@ class MessageColumn(Column):
         """The template's id of each row, those of rows without a code included."""
         ids: Ids = np.concatenate([np.zeros(1, np.uint64), self.pattern_ids])
         ids = np.take(ids, self.codes)
-        ids[self.codes == 0] = text_ids(self._read_others())
+        plain, others = self.codes == 0, text_ids(self._read_others())
+        if len(others) != np.count_nonzero(plain):
+            raise bad(f"{len(others)} messages where their lengths say otherwise")
+        ids[plain] = others
         return ids
 
     def rows_of(self, codes: Ints) -> Ints:
