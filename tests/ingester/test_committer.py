@@ -71,9 +71,7 @@ def test_what_a_commit_ended_with_can_be_read(
 
     reader = Reader(writer.path)
     reader.refresh()
-    found = [
-        reader.load(header).identities(np.array([0])) for header in reader.headers
-    ]
+    found = [reader.load(header).identities(np.array([0])) for header in reader.headers]
     assert found == [[(PRODUCER, 1)], [(PRODUCER, 2)]]
     reader.close()
 
