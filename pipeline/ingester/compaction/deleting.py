@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from pipeline.errors import QueryError
+from pipeline.errors import FrameError, QueryError
 from pipeline.query.budget import Budget
 from pipeline.query.filtered import FILTERS, plan_of
 from pipeline.query.plan import Plan
@@ -70,5 +70,9 @@ def rewrite(
         view, mask = found
         count = int(np.count_nonzero(mask))
         if count:
-            made = compact([view.block], level, [~mask], allowed=allowed())
+            try:
+                made = compact([view.block], level, [~mask], allowed=allowed())
+            except FrameError:  # in a column that the filter did not ask for
+                damaged.add(header.id)
+                continue
             yield Rewritten(made, count, header.size - made.size)
