@@ -54,6 +54,7 @@ def questions(known: Facts, hit: Row | None = None) -> list[Question]:
     return [
         Question("Q1 one trace id", "trace", (known.trace_id,), page=True),
         Question("Q2 rare word", "word", (known.rare_word,), page=True),
+        Question("Q2b rare word, in any field", "anywhere", (known.rare_word,)),
         Question("Q3 newest 100 of a phrase", "phrase", (known.phrase,), page=True),
         Question(
             "Q4 newest 100 of level and source", "newest", (17, "database"), page=True
@@ -65,7 +66,10 @@ def questions(known: Facts, hit: Row | None = None) -> list[Question]:
         Question("Q8b count of a regex of values", "matching", (REGEX_OF_VALUES,)),
         Question("Q9 count of a substring", "substring", (known.substring,)),
         # estimates: only the groups can be compared
-        Question("Q10 p95 of duration by path", "percentiles", same=sorted),
+        Question("Q10 p95 of duration by path", "percentiles", ("path",), same=sorted),
+        Question(
+            "Q10b p95 of duration by method", "percentiles", ("method",), same=sorted
+        ),
         # stores differ on words outside ASCII: the most frequent have none
         Question("Q11 top 20 patterns", "patterns", same=lambda found: found[:10]),
         *around,
@@ -87,11 +91,15 @@ class Pipeline:
 
     def word(self, word: str) -> list[Row]:
         """The newest entries whose message has this word."""
+        return self._rows(q=f"message:{word}")
+
+    def anywhere(self, word: str) -> list[Row]:
+        """The newest entries with this word in message, tags, trace id or metadata."""
         return self._rows(q=word)
 
     def phrase(self, phrase: str) -> list[Row]:
         """The newest entries whose message has these words in a row."""
-        return self._rows(q=f'"{phrase}"')
+        return self._rows(q=f'message:"{phrase}"')
 
     def newest(self, level: int, source: str) -> list[Row]:
         """The newest entries of one level and source."""
@@ -124,14 +132,14 @@ class Pipeline:
         """Exactly how many messages hold a text, inside words too."""
         return self._count(f'message:*"{text}"*')
 
-    def percentiles(self) -> dict[str, float]:
-        """The 95th percentile of `duration_ms` of the most frequent paths."""
+    def percentiles(self, key: str) -> dict[str, float]:
+        """The 95th percentile of `duration_ms` of a key's most frequent values."""
         rows = self._table(
-            "metadata.path:* metadata.duration_ms:>=0 | stats by (metadata.path)"
+            f"metadata.{key}:* metadata.duration_ms:>=0 | stats by (metadata.{key})"
             " count() as n p95(metadata.duration_ms) as p"
             f" | limit {PATTERNS}"
         )
-        return {path: p for path, _, p in rows}
+        return {value: p for value, _, p in rows}
 
     def patterns(self) -> list[int]:
         """Counts of the most frequent patterns."""

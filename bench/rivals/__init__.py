@@ -75,8 +75,8 @@ class Analytics(Protocol):
         """How many messages match a regular expression."""
         ...
 
-    def percentiles(self) -> dict[str, float]:
-        """The 95th percentile of `duration_ms` of the PATTERNS most frequent paths."""
+    def percentiles(self, key: str) -> dict[str, float]:
+        """The 95th percentile of `duration_ms` of a key's PATTERNS top values."""
         ...
 
     def patterns(self) -> list[int]:

@@ -185,16 +185,16 @@ class ChdbTable:
         query = f"SELECT countIf(match(message, '{escaped}')) AS n FROM bench.logs"
         return int(self.run(query)[0]["n"])
 
-    def percentiles(self) -> dict[str, float]:
+    def percentiles(self, key: str) -> dict[str, float]:
         """Its default estimate, from a sample of each group."""
         duration = "toFloat64OrNull(metadata['duration_ms'])"
         query = (
-            f"SELECT metadata['path'] AS path, quantile(0.95)({duration}) AS p"
-            " FROM bench.logs WHERE mapContains(metadata, 'path')"
+            f"SELECT metadata['{key}'] AS key, quantile(0.95)({duration}) AS p"
+            f" FROM bench.logs WHERE mapContains(metadata, '{key}')"
             f" AND isNotNull({duration}) GROUP BY 1"
-            f" ORDER BY count() DESC, path LIMIT {PATTERNS}"
+            f" ORDER BY count() DESC, key LIMIT {PATTERNS}"
         )
-        return {row["path"]: row["p"] for row in self.run(query)}
+        return {row["key"]: row["p"] for row in self.run(query)}
 
     def patterns(self) -> list[int]:
         """Words with a digit taken out of every message, then grouped."""

@@ -114,15 +114,15 @@ class VictoriaLogs:
         query = f"~{json.dumps(pattern)} | stats count() n"
         return int(self._query(query)[0]["n"])
 
-    def percentiles(self) -> dict[str, float]:
-        """Its estimate, for each path."""
+    def percentiles(self, key: str) -> dict[str, float]:
+        """Its estimate, for each of the most frequent values."""
+        name = f"metadata.{key}"
         rows = self._query(
-            '"metadata.path":* "metadata.duration_ms":*'
-            ' | stats by ("metadata.path") quantile(0.95, "metadata.duration_ms") p,'
-            " count() n"
-            f" | sort by (n desc) limit {PATTERNS}"
+            f'"{name}":* "metadata.duration_ms":*'
+            f' | stats by ("{name}") quantile(0.95, "metadata.duration_ms") p,'
+            f" count() n | sort by (n desc) limit {PATTERNS}"
         )
-        return {row["metadata.path"]: float(row["p"]) for row in rows}
+        return {row[name]: float(row["p"]) for row in rows}
 
     def patterns(self) -> list[int]:
         """Numbers taken out by its own pipe, which knows other ones than ours."""
