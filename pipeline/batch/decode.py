@@ -37,6 +37,8 @@ COLUMNS_MAX: Final = BATCH_COLUMNS + 16
 """Columns of a batch on the wire: metadata and the reserved ones."""
 
 
+_FEW_ROWS: Final = 40
+
 _COLUMN_BYTES: Final = 500
 """Of a column's objects: more than its values, in a batch of 100 rows."""
 
@@ -175,8 +177,19 @@ class Batch:
         places = np.flatnonzero(mask[indices])
         if not len(places):
             return iter(())
-        ranks = np.cumsum(mask)[indices[places]] - 1
+        ranks = _ranks(mask, indices[places])
         return zip(places.tolist(), column.values(ranks), strict=True)
+
+
+def _ranks(mask: Mask, rows: Ints) -> Ints:
+    """How many rows before each of these are in the mask.
+
+    Counting up to a row of 65,536 takes 1 us, a running sum of all 90.
+    """
+    if len(rows) <= _FEW_ROWS:
+        counts = [np.count_nonzero(mask[:row]) for row in rows.tolist()]
+        return np.array(counts, np.int64)
+    return np.cumsum(mask)[rows] - 1
 
 
 def parse(

@@ -22,7 +22,12 @@ from pipeline.query.evidence import (
 from pipeline.query.filters import Filter
 from pipeline.query.matchers import ALWAYS, OPEN, Check, Matcher
 from pipeline.query.text import Mask
-from pipeline.query.values import hex_texts, holds_bytes, match_dictionary
+from pipeline.query.values import (
+    hex_texts,
+    holds_bytes,
+    match_dictionary,
+    may_be_hex,
+)
 from pipeline.query.view import View
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.reader import Header
@@ -93,7 +98,7 @@ class Anywhere(Filter):
             if name == MESSAGE:
                 mask |= match_messages(view, column, self._matcher, among & ~mask)
                 continue
-            if column.kind != Kind.BYTES16 and not may_be_in(column, self._matcher):
+            if not self._may_be_in(column):
                 continue
             if everywhere:
                 wanted = np.ones(column.count, np.bool_)
@@ -103,6 +108,11 @@ class Anywhere(Filter):
             if found.any():
                 mask |= view.spread(name, found)
         return mask
+
+    def _may_be_in(self, column: Column) -> bool:
+        if column.kind == Kind.BYTES16:
+            return may_be_hex(self._matcher.needle)
+        return may_be_in(column, self._matcher)
 
     def _values(self, name: str, column: Column, among: Mask, check: Check) -> Mask:
         if name == TAGS:

@@ -79,6 +79,11 @@ def hex_texts(column: Column) -> tuple[bytes, Ints]:
     return lines.tobytes(), ends
 
 
+def may_be_hex(needle: bytes) -> bool:
+    """Whether 32 hex digits can have these bytes inside."""
+    return len(needle) < _HEX_BYTES and not needle.strip(b"0123456789abcdef")
+
+
 def values_at(value: Any, key: str) -> list[Any]:
     """What a map holds at a key that is `a.b` itself or the path a, then b."""
     if type(value) is not dict:

@@ -102,6 +102,9 @@ class Reader:
         self.fetched = 0
         """Bytes of blocks, columns and filters read so far."""
 
+        self._segment: tuple[int, bytes] = (-1, b"")
+        """The row of columns read last: the next column mostly stands in it too."""
+
         self._connection: Connection | None = None
         self._live: Live[Header] = Live()
         self._last_compacted = 0
@@ -186,6 +189,7 @@ class Reader:
             self._patterns.clear()
             self._directories.clear()
             self._templates = None
+            self._segment = (-1, b"")
         return True
 
     def load(self, header: Header) -> Block:
@@ -231,6 +235,8 @@ class Reader:
 
     def _column_bytes(self, block_id: int, offset: int, size: int) -> bytes:
         keys = cuts.keys(block_id - COMPACTED, offset, size)
+        if len(keys) == 1 and keys[0] == self._segment[0]:
+            return cuts.slice_of([self._segment[1]], offset, size)
         statement = "SELECT data FROM segments WHERE id BETWEEN ? AND ? ORDER BY id"
         try:
             found = self._fetch(statement, (keys[0], keys[-1]))
@@ -238,6 +244,7 @@ class Reader:
             raise ColumnError(block_id, str(error)) from None
         if len(found) != len(keys):
             raise ColumnError(block_id, f"{_gone(block_id)}, or a part of it")
+        self._segment = keys[-1], found[-1][0]
         return cuts.slice_of([data for (data,) in found], offset, size)
 
     def _blobs_of(

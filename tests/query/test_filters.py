@@ -25,7 +25,7 @@ from pipeline.query.conditions import (
 )
 from pipeline.query.matchers import ALWAYS, NEVER
 from pipeline.query.text import Needle, as_column
-from pipeline.query.values import match_column
+from pipeline.query.values import match_column, may_be_hex
 from pipeline.store.templates import find_templates
 from pipeline.store.tokens import hash_token, hash_tokens
 from pipeline.wire.codec import batch_of
@@ -186,3 +186,13 @@ def test_borders_of_needles() -> None:
     assert Needle("meo", left=False, right=False).found_in(b"tiMEout")
     assert not Needle("Time", exact=True).found_in(b"time")
     assert Needle("time", exact=True).found_in(b"Time time")
+
+
+def test_what_can_stand_in_hex_digits() -> None:
+    """Lower-case digits, and at most 32 of them; the empty needle can anywhere."""
+    assert may_be_hex(b"")
+    assert may_be_hex(b"dead42")
+    assert may_be_hex(b"a" * 32)
+    assert not may_be_hex(b"a" * 33)
+    assert not may_be_hex(b"splitbrain")
+    assert not may_be_hex(b"ab\n")
