@@ -67,7 +67,7 @@ class RunningIngester:
             rows = np.arange(block.rows)
             numbers = [number for _, number in block.identities(rows)]
             entries = block.batch.entries(rows)
-            numbered += zip([header.id] * block.rows, numbers, entries, strict=True)
+            numbered += zip([header.first] * block.rows, numbers, entries, strict=True)
         reader.close()
         found = [entry for _, _, entry in sorted(numbered, key=lambda row: row[:2])]
         return [entry for entry in found if source in (None, entry.source)]

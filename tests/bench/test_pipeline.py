@@ -13,7 +13,7 @@ from bench.frames import make, read
 from bench.ingest import Options, Results, fill, measure
 from bench.processes import Asker
 from bench.questions import Pipeline, Question, questions
-from bench.rivals import Rival, open_rival
+from bench.rivals import Analytics, Rival, open_rival
 from bench.rivals.sqlite_rows import SqliteRows
 from pipeline.batch.decode import parse
 
@@ -55,12 +55,20 @@ def test_the_pipeline_answers_as_rows_do(
 
 @pytest.mark.parametrize(
     "question",
-    [each for each in ASKED if not each.is_for(SqliteRows)],
+    [each for each in ASKED if hasattr(Analytics, each.method)],
     ids=lambda each: each.name,
 )
 def test_every_other_question_is_answered(question: Question, ours: Pipeline) -> None:
     """What only ClickHouse is asked too; `bench.query` compares the answers."""
     assert question.ask(ours)
+
+
+def test_a_word_of_messages_is_found_anywhere(ours: Pipeline) -> None:
+    """Without a field, other texts are looked at too."""
+    found = ours.anywhere("authorized")
+
+    assert found
+    assert ours.word("authorized") == found
 
 
 def test_a_hit_has_its_neighbours(ours: Pipeline) -> None:

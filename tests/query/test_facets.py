@@ -15,7 +15,7 @@ from pipeline.query.aggregate import facets
 from pipeline.query.syntax import Node
 from tests.query.oracle import find
 from tests.query.stores import STATES, Asker, Parts, append, blocks, settle, trees
-from tests.query.tables import canon, first_value, shown
+from tests.query.tables import ABSENT, canon, first_value, shown
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
@@ -37,15 +37,17 @@ def test_facets(made: list[Parts], state: str, tree: Node) -> None:
         stats = asker.ask("get_stats", q=str(tree))
 
     hits = [row.entry for row in find(stored, tree)]
+    keys = {key for entry in hits for key in entry.metadata or {}}
     right: dict[str, Counter[str]] = {}
     looks: dict[str, str] = {}
     for entry in hits:
         pairs = [("trace_id", entry.trace_id)]
         pairs += [("tag", tag) for tag in dict.fromkeys(entry.tags or [])]
         fields = entry.metadata or {}
-        pairs += [(f"metadata.{key}", first_value(fields, key)) for key in fields]
+        # a key of one entry may be a path into the maps of another
+        pairs += [(f"metadata.{key}", first_value(fields, key)) for key in keys]
         for name, value in pairs:
-            if value is not None:
+            if value is not None and value is not ABSENT:
                 right.setdefault(name, Counter())[canon(value)] += 1
                 looks[canon(value)] = shown(value)
     found = {one["field"]: one for one in reply["facets"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -86,10 +87,13 @@ class WorkerProcess:
         """End it, whatever it does; its exit code."""
         with suppress(BrokenPipeError):
             self._input.close()
-        try:
-            self._child.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
+        # its output ends with it; `wait` with a time-out sleeps in steps that it works
+        # out from the clock, and failed where that was set meanwhile
+        while select.select([self._output], [], [], END_SECONDS)[0]:
+            if not os.read(self.fileno(), _READ_BYTES):
+                break
+        else:
             self._child.kill()
-            self._child.wait()
+        self._child.wait()
         self._output.close()
         return self._child.returncode
