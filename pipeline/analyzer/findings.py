@@ -1,0 +1,85 @@
+"""What a detector says: something opened, goes on, or is over; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from pipeline.level import Level
+
+EVERYWHERE: Final = ""
+"""The name, which no source has, of all sources together."""
+
+IGNORED: Final = frozenset({"alerts", "pipeline", "audit"})
+"""Sources that the pipeline itself writes to: judging them would feed an alert."""
+
+Counts = Sequence[Sequence[int | str]]
+"""Rows of (second, source, level, count), as a summary has them."""
+
+
+class State(StrEnum):
+    """Whether a finding begins or ends; an open one may be repeated."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judgement: `value` against `threshold` or `baseline` in `window` seconds.
+
+    `key` tells findings of one detector and source apart (a pattern's id, a path, a
+    rule's name), `at` and `since` are seconds since the epoch, `query` is the filter
+    that shows the entries behind it and `text` one line for people.
+    """
+
+    detector: str
+    source: str
+    key: str
+    state: State
+    at: int
+    since: int
+    value: float
+    baseline: float | None
+    threshold: float | None
+    window: int
+    text: str
+    query: str
+    level: int = Level.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a detector of patterns or durations needs of one group of committed entries.
+
+    `second` is of the group's first entry, `pattern` the 64-bit id that compaction
+    gives, `durations` are of `duration_ms` and may be empty.
+    """
+
+    second: int
+    source: str
+    level: int
+    pattern: int
+    template: str
+    count: int
+    path: str
+    durations: Sequence[float]
+
+
+class Detector(Protocol):
+    """Watches counts, or groups of entries; `now` is in seconds since the epoch."""
+
+    @property
+    def name(self) -> str:
+        """What its findings and the configuration call it."""
+
+    def observe_counts(self, counts: Counts, now: int) -> None:
+        """Take in one summary that arrived at `now`."""
+
+    def observe_events(self, events: Sequence[Event], now: int) -> None:
+        """Take in the groups of one committed batch that arrived at `now`."""
+
+    def evaluate(self, now: int) -> list[Finding]:
+        """What has opened, closed or changed since the last time."""
