@@ -8,13 +8,10 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct
 
-from pipeline.query.plan import Plan, make_plan
+from pipeline.query.plan import FILTER_NAMES, Plan, make_plan
 from pipeline.query.requests import StatsRequest
 
-FILTERS: Final = (
-    *("q", "sources", "levels", "min_level", "tags", "trace_id"),
-    *("since", "until", "timerange"),
-)
+FILTERS: Final = (*FILTER_NAMES, "since", "until", "timerange")
 """The parameters that say which entries are meant."""
 
 

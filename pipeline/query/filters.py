@@ -11,7 +11,7 @@ match, without opening anything.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Filter(ABC):
     """Whether the counts can rule a block out."""
     field: str = ""
     """What the counts are asked for."""
+    key: Hashable = None
+    """Equal for filters that match the same rows; None: not known to be."""
 
     def cells(self, counts: Counts) -> Mask:
         """Which cells of the counts hold rows that may match (`exact`: that do)."""

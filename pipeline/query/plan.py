@@ -36,8 +36,11 @@ Request = QueryRequest | SearchRequest | StatsRequest | TailRequest
 
 _FATAL_LAST: Final = max(LEVEL_NAMES)
 _LEVEL_HINT: Final = "levels are " + ", ".join(level.name for level in Level)
+FILTER_NAMES: Final = ("q", "sources", "levels", "min_level", "tags", "trace_id")
+"""Parameters that say which entries are meant, whenever they were logged."""
+
 _QUESTION: Final = (
-    *("q", "sources", "levels", "min_level", "tags", "trace_id"),
+    *FILTER_NAMES,
     *("since", "until", "timerange", "order"),
 )
 """Parameters that may not change from page to page."""
@@ -63,7 +66,16 @@ def make_filter(request: Request) -> Filter:
     filters = list(_filters(request))
     if not filters:
         return Everything()
-    return filters[0] if len(filters) == 1 else Every(filters)
+    made = filters[0] if len(filters) == 1 else Every(filters)
+    made.key = msgspec.json.encode([_asked(request, name) for name in FILTER_NAMES])
+    return made
+
+
+def _asked(request: Request, name: str) -> object:
+    """A parameter; the text of a search has another name."""
+    if name == "q" and isinstance(request, SearchRequest):
+        return request.query
+    return getattr(request, name, None)
 
 
 def make_plan(request: QueryRequest | SearchRequest | StatsRequest, now: int) -> Plan:
@@ -89,7 +101,7 @@ def read_cursor(request: Paged) -> Cursor | None:
 
 def digest(request: Paged) -> int:
     """A number that tells one question from another."""
-    asked = [getattr(request, name, None) for name in _QUESTION]
+    asked = [_asked(request, name) for name in _QUESTION]
     return crc32(msgspec.json.encode([type(request).__name__, asked]))
 
 

@@ -6,31 +6,27 @@ that a page's size in bytes is known, and bounded, while it grows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from pipeline.batch.decode import Batch
 from pipeline.batch.layout import METADATA, METADATA_PREFIX, REQUIRED
 from pipeline.entry import encode_id, entry_to_json
-from pipeline.query.cursor import Key
+from pipeline.query.remembered import Row, Written
 from pipeline.query.requests import FIELDS, FieldError
 from pipeline.query.text import Ints
 from pipeline.query.values import values_at
 from pipeline.query.view import View
+from pipeline.store.reader import Header
+
+__all__ = ["Renderer", "Row"]
 
 _AT_ONCE: Final = 1024
-
-
-class Row(NamedTuple):
-    """One entry of a reply, encoded, with what orders and places it."""
-
-    key: Key
-    source: str
-    block: int
-    place: int
-    json: bytes
+_FEW: Final = 64
+"""Rows that are kept as they were written: a page's of one block, not an export's."""
 
 
 class Renderer:
@@ -50,11 +46,38 @@ class Renderer:
 
         Raises as a budget's check does: 1,000 rows take some 10 ms.
         """
+        if len(places) <= _FEW:
+            return self._render_few(view, places, context)
         rows: list[Row] = []
         for start in range(0, len(places), _AT_ONCE):
             view.check()
             rows += self._render(view, places[start : start + _AT_ONCE], context)
         return rows
+
+    def written(
+        self, written: Written, header: Header, places: Ints, context: bool | None
+    ) -> list[Row] | None:
+        """The rows, if all of them were written for a reply before."""
+        if len(places) > _FEW:
+            return None
+        form = self._form(context)
+        found = [written.get(header, place, form) for place in places.tolist()]
+        return [row for row in found if row] if None not in found else None
+
+    def _render_few(self, view: View, places: Ints, context: bool | None) -> list[Row]:
+        """As `rows`, of which some may have been written before."""
+        header, written, form = view.header, view.written, self._form(context)
+        found = {place: written.get(header, place, form) for place in places.tolist()}
+        missing = [place for place, row in found.items() if row is None]
+        if missing:
+            view.check()
+            for row in self._render(view, np.array(missing), context):
+                written.put(header, form, row)
+                found[row.place] = row
+        return [row for row in found.values() if row is not None]
+
+    def _form(self, context: bool | None) -> Hashable:
+        return self._fields, tuple(self._keys), context
 
     def _render(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         extra = {} if context is None else {"context": context}

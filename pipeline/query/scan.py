@@ -16,6 +16,7 @@ from pipeline.query.evidence import Evidence, Span, Table, anything
 from pipeline.query.matchers import Matcher, Verdicts
 from pipeline.query.opened import Opened
 from pipeline.query.plan import Plan
+from pipeline.query.remembered import Matches, Written
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
 from pipeline.store.block import Counts
@@ -44,6 +45,8 @@ class Headers:
         self.reader = reader
         self.templates = Table()
         self.opened = Opened()
+        self.matches = Matches()
+        self.written = Written()
         self.damaged: set[int] = set()
         """Blocks that could not be read for the question at hand."""
         self._listed = reader.headers
@@ -141,6 +144,12 @@ class Scan:
 
     def may_match(self, header: Header) -> bool:
         """Whether a row of the block may match, as far as is known unopened."""
+        found = self._may_match(header)
+        if not found:
+            self._remember(header, np.empty(0, np.bool_))
+        return found
+
+    def _may_match(self, header: Header) -> bool:
         wanted = self.plan.filter
         with self.budget.step("headers"):
             if wanted.prunes:
@@ -222,7 +231,8 @@ class Scan:
                 self._lose(header)
                 return None
             self.headers.opened.put(header, block)
-        return View(block, self.budget, partial(self._verdicts, header))
+        verdicts = partial(self._verdicts, header)
+        return View(header, block, self.budget, verdicts, self.headers.written)
 
     def _verdicts(
         self, header: Header, matcher: Matcher, column: MessageColumn
@@ -236,18 +246,37 @@ class Scan:
         if any(h.first <= header.last and header.first <= h.last for h in live):
             self.damaged.add(header.id)
 
+    def remembered(self, header: Header) -> Ints | None:
+        """The places of the rows that match, if an earlier question found them."""
+        key = self.plan.filter.key
+        if key is None or header.id in self.damaged or not self.covers(header):
+            return None
+        return self.headers.matches.get(key, header)
+
     def match(self, header: Header) -> tuple[View, Mask] | None:
         """The opened block and which rows of it match; None if it can't be read."""
         view = self.open(header)
         if view is None:
             return None
+        known = self.remembered(header)
+        if known is not None:
+            mask = np.zeros(view.rows, np.bool_)
+            mask[known] = True
+            return view, mask
         try:
             with self.budget.step("match"):
-                within = self.within(header, view)
-                return view, self.plan.filter.rows(view, within)
+                mask = self.plan.filter.rows(view, self.within(header, view))
         except (StoreError, FrameError):
             self.damaged.add(header.id)
             return None
+        if self.covers(header):
+            self._remember(header, mask)
+        return view, mask
+
+    def _remember(self, header: Header, mask: Mask) -> None:
+        """For the next question: what matches in all of the block."""
+        if self.plan.filter.key is not None and header.id not in self.damaged:
+            self.headers.matches.put(self.plan.filter.key, header, mask)
 
     def keys(self, header: Header) -> Keys | None:
         """The keys of the block's rows; None if it can't be read."""

@@ -67,12 +67,15 @@ def find_page(scan: Scan, wish: Wish, renderer: Renderer) -> Page:
 def _look(scan: Scan, header: Header, found: _Found, wanted: bool) -> int:
     """Take what the page wants of a block, and count its matches."""
     scan.budget.check()
-    if not scan.may_match(header):
-        return 0
-    if not wanted:
-        known = scan.maybe_count(header)
+    places = scan.remembered(header)
+    if places is None:
+        if not scan.may_match(header):
+            return 0
+        known = None if wanted else scan.maybe_count(header)
         if known is not None:
             return known
+    elif not wanted or found.take_written(scan, header, places):
+        return len(places)
     matched = scan.match(header)
     if matched is None:
         return 0
@@ -116,6 +119,22 @@ class _Found:
         if not len(places):
             return
         self._render(view, places)
+        self._add([])
+
+    def take_written(self, scan: Scan, header: Header, places: Ints) -> bool:
+        """As `take`, if all the rows were written before: the block stays closed."""
+        written, context = scan.headers.written, self._wish.context
+        rows = self._renderer.written(written, header, places, context)
+        if rows is None:
+            return False
+        after, descending = self._wish.after, self._wish.descending
+        if after is not None:
+            rows = [r for r in rows if (r.key < after) == descending and r.key != after]
+        self._add(rows)
+        return True
+
+    def _add(self, rows: list[Row]) -> None:
+        self._rows += rows
         self._rows.sort(key=_key, reverse=self._wish.descending)
         del self._rows[self._size :]
         self._cut_bytes()

@@ -14,9 +14,11 @@ import numpy as np
 from pipeline.batch.column import Column
 from pipeline.batch.layout import METADATA, METADATA_PREFIX, TIMESTAMP, Kind
 from pipeline.query.budget import Budget
+from pipeline.query.remembered import Written
 from pipeline.query.text import Ints, Mask
 from pipeline.store.block import Block
 from pipeline.store.message_column import MessageColumn
+from pipeline.store.reader import Header
 
 if TYPE_CHECKING:
     from pipeline.query.matchers import Matcher, Verdicts
@@ -27,15 +29,20 @@ TEXT_KINDS = frozenset({Kind.TEXT, Kind.DICT, Kind.BYTES16, Kind.PACKED})
 class View:
     """A block under a budget, which is checked whenever a column is asked for.
 
-    `verdicts` says what templates of its messages tell of a matcher.
+    `verdicts` says what templates of its messages tell of a matcher, and `written` has
+    rows that were written for a reply before.
     """
 
     def __init__(
         self,
+        header: Header,
         block: Block,
         budget: Budget,
         verdicts: Callable[[Matcher, MessageColumn], Verdicts],
+        written: Written,
     ) -> None:
+        self.header = header
+        self.written = written
         self.verdicts = verdicts
         self.block = block
         self.batch = block.batch

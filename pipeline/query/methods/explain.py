@@ -64,6 +64,7 @@ def answer(
             raise
         levels = partial(unknown_levels, scan, misspelt, error.problem)
         return _reply(context, scan, started, request, tree, 0, None, levels)
+    plan.filter.key = None  # what is remembered would explain nothing
     scan = Scan(context.headers, plan, budget)
     matched, stopped = _run(context, scan, request)
     why = partial(why_empty, scan, request, tree)
