@@ -9,14 +9,14 @@ bounded by their bytes; what was not asked for longest goes first.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.query.cursor import Key
-from pipeline.query.text import Ints, Mask
+from pipeline.query.text import Ints
 from pipeline.store.reader import Header
 
 Value = TypeVar("Value")
@@ -38,6 +38,10 @@ MATCHES_BYTES: Final = 2 << 20
 WRITTEN_BYTES: Final = 2 << 20
 """Of rows as they were written: some 3,000 entries of usual length."""
 
+_HEADER_BYTES: Final = 64
+"""Of a header in a set; the reader has it anyway."""
+
+_PLACE_BITS: Final = 32
 _ITEM_BYTES: Final = 200
 """Of a key, a header and what holds the value."""
 
@@ -70,31 +74,76 @@ class Bounded(Generic[Value]):
             self._total -= gone
 
 
+class _Asked:
+    """What is known of one question's blocks."""
+
+    def __init__(self) -> None:
+        self.without: set[Header] = set()
+        self.places: dict[Header, npt.NDArray[np.generic]] = {}
+        self.size = _ITEM_BYTES
+
+
 class Matches:
     """Which rows of which block match which filter: the shorter of places and bits."""
 
     def __init__(self, most_bytes: int = MATCHES_BYTES) -> None:
-        self._kept: Bounded[npt.NDArray[np.generic]] = Bounded(
-            most_bytes, most_bytes >> 4
-        )
+        self._most = most_bytes
+        self._asked: OrderedDict[Hashable, _Asked] = OrderedDict()
+        self._total = 0
+
+    def without(self, question: Hashable) -> Collection[Header]:
+        """The blocks in which nothing matches."""
+        asked = self._find(question)
+        return asked.without if asked else ()
 
     def get(self, question: Hashable, header: Header) -> Ints | None:
         """The places of the rows that match, if that is known."""
-        found = self._kept.get((question, header))
-        if found is None:
+        asked = self._find(question)
+        if asked is None:
             return None
+        found = asked.places.get(header)
+        if found is None:
+            return np.empty(0, np.int64) if header in asked.without else None
         if found.dtype == np.uint8:
             bits = np.unpackbits(found.view(np.uint8), count=header.rows)
             return np.flatnonzero(bits)
         return found.astype(np.int64)
 
-    def put(self, question: Hashable, header: Header, mask: Mask) -> None:
-        """Remember them."""
-        places = np.flatnonzero(mask)
-        kept: npt.NDArray[np.generic] = places.astype(np.uint32)
-        if kept.nbytes * 8 > header.rows:
-            kept = np.packbits(mask)
-        self._kept.put((question, header), kept, kept.nbytes)
+    def put(self, question: Hashable, header: Header, places: Ints) -> None:
+        """Remember them; of a question too large for all memory, nothing more."""
+        asked = self._find(question)
+        if asked is None:
+            asked = self._asked[question] = _Asked()
+            self._total += asked.size
+        if header in asked.without or header in asked.places:
+            return
+        kept = _pack(places, header.rows)
+        size = kept.nbytes + _ITEM_BYTES if len(places) else _HEADER_BYTES
+        if asked.size + size > self._most:
+            return
+        asked.size += size
+        self._total += size
+        if len(places):
+            asked.places[header] = kept
+        else:
+            asked.without.add(header)
+        while self._total > self._most:
+            _, gone = self._asked.popitem(last=False)
+            self._total -= gone.size
+
+    def _find(self, question: Hashable) -> _Asked | None:
+        asked = self._asked.get(question)
+        if asked is not None:
+            self._asked.move_to_end(question)
+        return asked
+
+
+def _pack(places: Ints, rows: int) -> npt.NDArray[np.generic]:
+    if places.nbytes * _PLACE_BITS > rows * places.itemsize:
+        bits = np.zeros(rows, np.bool_)
+        bits[places] = True
+        return np.packbits(bits)
+    return places.astype(np.uint32)
 
 
 class Written:

@@ -140,13 +140,18 @@ class Scan:
         found = self.headers.ordered(places, descending=descending)
         self.budget.blocks_planned += len(found)
         self.pruned["time"] += len(self.headers) - len(found)
-        return found
+        without = self.headers.matches.without(plan.filter.key)
+        if not without:
+            return found
+        left = [header for header in found if header not in without]
+        self.pruned["remembered"] += len(found) - len(left)
+        return left
 
     def may_match(self, header: Header) -> bool:
         """Whether a row of the block may match, as far as is known unopened."""
         found = self._may_match(header)
         if not found:
-            self._remember(header, np.empty(0, np.bool_))
+            self._remember(header, np.empty(0, np.int64))
         return found
 
     def _may_match(self, header: Header) -> bool:
@@ -270,13 +275,13 @@ class Scan:
             self.damaged.add(header.id)
             return None
         if self.covers(header):
-            self._remember(header, mask)
+            self._remember(header, np.flatnonzero(mask))
         return view, mask
 
-    def _remember(self, header: Header, mask: Mask) -> None:
+    def _remember(self, header: Header, places: Ints) -> None:
         """For the next question: what matches in all of the block."""
         if self.plan.filter.key is not None and header.id not in self.damaged:
-            self.headers.matches.put(self.plan.filter.key, header, mask)
+            self.headers.matches.put(self.plan.filter.key, header, places)
 
     def keys(self, header: Header) -> Keys | None:
         """The keys of the block's rows; None if it can't be read."""

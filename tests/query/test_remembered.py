@@ -181,15 +181,34 @@ def test_a_merged_block_remembers_for_itself(asker: Asker, path: Path) -> None:
 def test_places_come_back(rows: list[bool]) -> None:
     """Few are kept as places, many as bits."""
     matches, header = Matches(), Header(1, len(rows), 9, 0, 9, 1, 1, 0)
-    mask = np.array(rows, np.bool_)
-    matches.put("x", header, mask)
+    places = np.flatnonzero(rows)
+    matches.put("x", header, places)
 
     found = matches.get("x", header)
 
     assert found is not None
-    assert found.tolist() == np.flatnonzero(mask).tolist()
+    assert found.tolist() == places.tolist()
+    assert (header in matches.without("x")) == (not any(rows))
     assert matches.get("y", header) is None
     assert matches.get("x", header._replace(size=8)) is None
+
+
+def test_a_question_goes_as_a_whole() -> None:
+    """The one that was not asked for longest; one of all memory learns no more."""
+    matches = Matches(10_000)
+    headers = [Header(n, 1000, 9, 0, 9, n, n, 0) for n in range(100)]
+    for question in "ab":
+        for header in headers[:20]:
+            matches.put(question, header, np.arange(5))
+    for header in headers:
+        matches.put("c", header, np.arange(20))
+
+    known = [
+        sum(matches.get(question, header) is not None for header in headers)
+        for question in "abc"
+    ]
+
+    assert known == [0, 0, 35]
 
 
 def test_what_was_not_asked_for_longest_goes_first() -> None:
