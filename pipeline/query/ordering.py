@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pipeline.batch.column import Column
 from pipeline.batch.layout import Kind
 from pipeline.level import LEVEL_NAMES, parse_level
-from pipeline.query.aggregate.fields import candidates, ranks_at, texts_at
+from pipeline.query.aggregate.fields import candidates, texts_at
 from pipeline.query.aggregate.hashing import Hashes
 from pipeline.query.pipes import SortKey, resolve_field
 from pipeline.query.tables import rank
@@ -112,7 +112,7 @@ def _of_key(
     if len(found) > 1 or found[0].rest is not None or column.kind is Kind.PACKED:
         yield None
         return
-    places, ranks = ranks_at(view, found[0].column, rows)
+    places, ranks = view.batch.ranks_at(found[0].column, rows)
     absent = np.ones(len(rows), np.bool_)
     absent[places] = False
     if len(places) < len(rows):  # they come last, whichever way the others are sorted

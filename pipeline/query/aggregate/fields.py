@@ -84,7 +84,7 @@ def read_tags(view: View, rows: Ints) -> tuple[Ints, Keys]:
         lists = [list(dict.fromkeys(tags)) for tags in column.dictionary]
         codes = _codes_at(view, TAGS, rows, len(lists))
     else:
-        places, ranks = ranks_at(view, TAGS, rows)
+        places, ranks = view.batch.ranks_at(TAGS, rows)
         lists = [list(dict.fromkeys(tags)) for tags in column.values(ranks)]
         codes = np.full(len(rows), len(lists), np.int64)
         codes[places] = np.arange(len(places))
@@ -138,7 +138,7 @@ def read_paths(
     """(places in rows, values) from each candidate; no place comes twice."""
     todo = np.arange(len(rows))
     for candidate in found:
-        places, ranks = ranks_at(view, candidate.column, rows[todo])
+        places, ranks = view.batch.ranks_at(candidate.column, rows[todo])
         if not len(places):
             continue
         values = view.batch.columns[candidate.column].values(ranks)
@@ -158,18 +158,6 @@ def _inside(value: Any, candidate: Candidate) -> Any:
         return value.get(key, _ABSENT) if type(value) is dict else _ABSENT
     found = values_at(value, key)
     return found[0] if found else _ABSENT
-
-
-def ranks_at(view: View, name: str, rows: Ints) -> tuple[Ints, Ints]:
-    """Places in `rows` that have a value in the column, and where it stands there.
-
-    Rows may come in any order and more than once.
-    """
-    present = view.batch.present(name)
-    if present is None:
-        return np.arange(len(rows)), rows
-    places = np.flatnonzero(present[rows])
-    return places, (np.cumsum(present) - 1)[rows[places]]
 
 
 def _codes_at(view: View, name: str, rows: Ints, nothing: int) -> Ints:
@@ -195,7 +183,7 @@ def _column_keys(view: View, name: str, rows: Ints) -> Keys:
             hashes = hash_values(column.dictionary)
         codes = _codes_at(view, name, rows, len(hashes))
         return Keys(np.append(hashes, NOTHING), codes)
-    places, ranks = ranks_at(view, name, rows)
+    places, ranks = view.batch.ranks_at(name, rows)
     hashes = np.full(len(rows), NOTHING)
     if len(places):
         if column.kind is Kind.TEXT:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pipeline.batch.column import Column
 from pipeline.batch.layout import Kind
-from pipeline.query.aggregate.fields import candidates, ranks_at, read_paths
+from pipeline.query.aggregate.fields import candidates, read_paths
 from pipeline.query.text import Ints
 from pipeline.query.view import View
 
@@ -54,7 +54,7 @@ def read_numbers(view: View, name: str, rows: Ints) -> Numbers:
     if len(found) == 1 and found[0].rest is None:
         column = view.batch.columns[found[0].column]
         if column.kind is not Kind.PACKED:
-            return _of_column(column, *ranks_at(view, found[0].column, rows))
+            return _of_column(column, *view.batch.ranks_at(found[0].column, rows))
     parts = [
         _of_values(places, values) for places, values in read_paths(view, found, rows)
     ]
