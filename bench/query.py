@@ -4,7 +4,9 @@
     python -m bench.query --entries 1000000 --growth 20
 
 Every store holds the same corpus, the pipeline's compacted, and answers are compared
-before any is timed. Warm: the median of 15. After a restart: a process or session that
+before any is timed. A query worker remembers what matched, so its warm times are two:
+new, for what it was never asked before, the median of 5 workers, and again, the median
+of 15. Rivals: the median of 15, asked again. After a restart: a process or session that
 has just been opened, its files dropped from the page cache; the median of 5.
 The pipeline is asked through a query worker's own pipe and pages through the gateway
 too, rivals through their client, all in the bench's process.
@@ -41,6 +43,8 @@ _GROWING: Final = ("trace", "word", "newest")
 class Findings:
     """Milliseconds by store and question, and what the pipeline's store takes."""
 
+    new: dict[str, float] = field(default_factory=dict)
+    """Of the pipeline, asked for the first time."""
     warm: dict[str, dict[str, float]] = field(default_factory=dict)
     restarted: dict[str, dict[str, float]] = field(default_factory=dict)
     gateway: dict[str, float] = field(default_factory=dict)
@@ -93,6 +97,7 @@ def _ask_pipeline(
         expected = {each.name: each.same(each.ask(store)) for each in asked}
         found.warm[OURS] = {each.name: _time(each, store) for each in asked}
         found.worker_bytes = memory_of(worker.pid)
+    found.new = _new(asked, where, store.ids)
     with running("gateway", where):
         through = Pipeline(Gateway(where.port).ask, store.ids)
         pages = [each for each in asked if each.page]
@@ -102,6 +107,21 @@ def _ask_pipeline(
         for each in asked
     }
     return asked, expected
+
+
+def _new(
+    asked: Sequence[Question], where: Place, ids: dict[Row, str]
+) -> dict[str, float]:
+    """What each takes a worker that was asked others before."""
+    times: dict[str, list[float]] = {each.name: [] for each in asked}
+    for _ in range(_RESTARTS):
+        with Asker(where) as worker:
+            store = Pipeline(worker.ask, ids)
+            store.counts()
+            store.word("unheard")
+            for each in asked:
+                times[each.name].append(_once(each, store))
+    return {name: median(found) for name, found in times.items()}
 
 
 def _is_answered(question: Question, store: Pipeline) -> bool:
@@ -205,10 +225,12 @@ def growth(options: Options, factor: int) -> dict[str, tuple[float, float]]:
 def table(found: Findings) -> list[str]:
     """Milliseconds as lines of text, a question a line."""
     stores = list(found.warm)
-    heads = [*stores, "gateway", *(f"{store} restart" for store in stores)]
+    heads = ["new", "again", *stores[1:], "gateway"]
+    heads += [f"{store} restart" for store in stores]
     lines = [f"{'ms, medians':34}" + "".join(f"{head:>18}" for head in heads)]
     for name in found.warm[OURS]:
-        cells = [found.warm[store].get(name) for store in stores]
+        cells = [found.new.get(name)]
+        cells += [found.warm[store].get(name) for store in stores]
         cells.append(found.gateway.get(name))
         cells += [found.restarted[store].get(name) for store in stores]
         shown = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
