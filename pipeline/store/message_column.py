@@ -332,7 +332,7 @@ class MessageColumn(Column):
         """The how-manieth row of its code each row is; of few, only their codes are
         looked at."""
         if self._ranks is None and len(rows) <= _FEW:
-            among = self.rows_of(np.unique(self.codes[rows]))
+            among = self.rows_of(self.codes[rows])
             return ranks_of(self.codes[among])[np.searchsorted(among, rows)]
         if self._ranks is None:
             self._ranks = ranks_of(self.codes)
