@@ -1,0 +1,400 @@
+"""One alert for what goes wrong together, told once, and its end once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline.alerts import (
+    Acknowledgement,
+    Alert,
+    Matcher,
+    Silence,
+    fold,
+    to_entry,
+)
+from pipeline.analyzer.book import Book, Notice, Policy
+from pipeline.analyzer.findings import EVERYWHERE, Finding, State
+from pipeline.level import Level
+from pipeline.timestamp import SECOND
+from tests.alerts.made import T0, at
+
+SPIKE = Finding(
+    detector="error_spike",
+    source="web",
+    key="",
+    state=State.OPEN,
+    at=T0,
+    since=T0 - 5,
+    value=20.0,
+    baseline=None,
+    threshold=20.0,
+    window=300,
+    text="20 errors of web in 300 s",
+    query="source:web level:(error OR fatal)",
+)
+
+
+def of(source: str, **changes: Any) -> Finding:
+    """The spike of another source."""
+    return replace(SPIKE, source=source, query=f"source:{source}", **changes)
+
+
+def over(finding: Finding) -> Finding:
+    """Its end."""
+    return replace(finding, state=State.CLOSED, value=0.0)
+
+
+def silence(until: float, **matcher: str) -> Silence:
+    """A silence that ends so many seconds after T0."""
+    fits = Matcher(**matcher)
+    return Silence(
+        id=fits.id, matcher=fits, until=at(until), by="ann", comment="", at=at(0)
+    )
+
+
+class Told:
+    """A book, and what it told; seconds are counted from T0."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.book = Book(policy)
+        self.notices: list[Notice] = []
+
+    def at(self, second: float, *findings: Finding) -> list[str]:
+        """What is told then: in capitals what is sent too."""
+        self.book.take(findings, T0 + second)
+        told = self.book.tick(T0 + second)
+        self.notices += told
+        return _words(told)
+
+
+def _words(told: Iterable[Notice]) -> list[str]:
+    return [one.kind.upper() if one.send else str(one.kind) for one in told]
+
+
+def test_a_burst_is_told_once_and_its_end_once() -> None:
+    """After the time in which others may join it."""
+    told = Told()
+
+    assert told.at(0, SPIKE) == []
+    assert told.at(1, SPIKE) == []
+    assert told.at(2, SPIKE) == ["OPENED"]
+    assert told.at(60, SPIKE) == []
+    assert told.at(300, over(SPIKE)) == ["RESOLVED"]
+    assert told.at(9_999, over(SPIKE)) == []
+
+
+def test_a_burst_that_is_over_at_once_is_told_all_the_same() -> None:
+    """Its end too."""
+    told = Told()
+    told.at(0, SPIKE, over(SPIKE))
+
+    assert told.at(2) == ["OPENED", "RESOLVED"]
+
+
+def test_an_end_without_a_beginning_is_nothing() -> None:
+    """A detector that starts anew may say it."""
+    told = Told()
+
+    assert told.at(0, over(SPIKE)) == told.at(5) == []
+
+
+def test_findings_of_one_source_are_one_alert() -> None:
+    """Those within the wait and those that come later; it is over with the last."""
+    told = Told()
+    slow = replace(SPIKE, detector="latency", key="/pay", text="p95 of /pay is 900 ms")
+    new = replace(SPIKE, detector="new_pattern", key="7f", text="never seen")
+    told.at(0, SPIKE)
+    told.at(1, slow)
+
+    assert told.at(2) == ["OPENED"]
+    assert told.at(30, new) == []
+    assert told.at(40, over(SPIKE), over(slow)) == []
+    assert told.at(50, over(new)) == ["RESOLVED"]
+    reasons = told.notices[-1].alert.reasons
+    assert [one.detector for one in reasons] == [
+        "error_spike",
+        "latency",
+        "new_pattern",
+    ]
+    assert told.notices[0].alert.text == "20 errors of web in 300 s (+1 more)"
+
+
+def test_an_alert_tells_what_the_finding_does() -> None:
+    """What, where, since when, the numbers, and a question that shows it."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    alert = told.notices[0].alert
+
+    assert (alert.sources, alert.detector, alert.text) == (
+        ["web"],
+        "error_spike",
+        SPIKE.text,
+    )
+    assert (alert.value, alert.threshold, alert.window) == (20.0, 20.0, 300)
+    assert (alert.since, alert.opened, alert.state) == (at(-5), at(2), "open")
+    assert (alert.query, alert.query_since) == (SPIKE.query, at(-5))
+    assert alert.query_until == at(3)
+
+
+def test_two_hundred_sources_that_fail_at_once_are_one_alert() -> None:
+    """Also when they take a while to, which is told when it is four times as bad."""
+    told = Told()
+    many = [of(f"s{number}") for number in range(200)]
+    told.at(0, *many[:10])
+    assert told.at(2) == ["OPENED"]
+    for second in range(3, 101):
+        assert told.at(second, *many[10 : second * 2 + 6]) == []
+
+    assert told.at(302) == ["UPDATED"]
+    assert told.notices[-1].alert.sources_total == 200
+    assert told.notices[-1].alert.detector == "group"
+    assert told.at(400, *map(over, many)) == ["RESOLVED"]
+
+
+def test_a_slow_storm_does_not_open_an_alert_for_each() -> None:
+    """Two sources fail each second: five alerts, and one for all that follow."""
+    told = Told()
+    for second in range(60):
+        told.at(second, of(f"a{second}"), of(f"b{second}"))
+
+    assert len(told.notices) <= 6
+    assert told.book.alerts(T0 + 60.0)[-1].sources_total > 100
+
+
+def test_a_source_long_after_a_group_has_its_own_alert() -> None:
+    """The group is still open, and has nothing to do with it."""
+    told = Told()
+    told.at(0, *(of(f"s{number}") for number in range(6)))
+    told.at(2)
+    told.at(600, SPIKE)
+
+    assert told.at(602) == ["OPENED"]
+    assert told.notices[-1].alert.sources == ["web"]
+
+
+def test_five_sources_are_no_group() -> None:
+    """The setting says how many; all of them together count as one."""
+    told = Told()
+    told.at(0, *(of(f"s{number}") for number in range(4)), of(EVERYWHERE))
+
+    assert told.at(2) == ["OPENED"] * 5
+
+
+def test_the_query_of_a_group_shows_all_of_it() -> None:
+    """Any of its filters."""
+    told = Told()
+    told.at(0, *(of(f"s{number}") for number in range(6)))
+    told.at(2)
+
+    assert told.notices[0].alert.query.startswith("(source:s0) OR (source:s1) OR")
+
+
+def test_what_comes_back_within_its_cool_down_is_not_told() -> None:
+    """But kept; and told if it is there to stay."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    assert told.at(100, over(SPIKE)) == ["RESOLVED"]
+    assert told.at(150, SPIKE) == ["updated"]
+    assert told.at(160, over(SPIKE)) == ["resolved"]
+    assert told.at(200, SPIKE) == ["updated"]
+
+    assert told.at(399) == []
+    assert told.at(400) == ["UPDATED"]
+    assert told.at(500, over(SPIKE)) == ["RESOLVED"]
+
+
+def test_after_the_cool_down_it_is_another_incident() -> None:
+    """Of the same fingerprint."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    told.at(100, over(SPIKE))
+    told.at(401, SPIKE)
+
+    assert told.at(403) == ["OPENED"]
+    assert len({one.alert.fingerprint for one in told.notices}) == 1
+
+
+def test_another_trouble_of_that_source_does_not_wait() -> None:
+    """The cool-down is of what is over."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    told.at(100, over(SPIKE))
+    told.at(110, replace(SPIKE, detector="silent_source"))
+
+    assert told.at(112) == ["OPENED"]
+
+
+@pytest.mark.parametrize(
+    ("worse", "news"),
+    [
+        (replace(SPIKE, value=79.0), []),
+        (replace(SPIKE, value=80.0), ["UPDATED"]),
+        (replace(SPIKE, level=Level.FATAL), ["UPDATED"]),
+        (replace(SPIKE, detector="latency", level=Level.WARN), []),
+    ],
+)
+def test_an_update_is_told_when_it_is_much_worse(
+    worse: Finding, news: list[str]
+) -> None:
+    """Four times as much, or of a higher level; one in five minutes."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+
+    assert told.at(301, worse) == []
+    assert told.at(302) == news
+    assert told.at(303, worse) == []
+
+
+def test_an_acknowledged_alert_sends_no_updates() -> None:
+    """They are stored; the end is told."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    name = told.notices[0].alert.fingerprint
+    assert told.book.acknowledge(name, Acknowledgement("ann", "", at(9)))
+
+    assert told.at(400, replace(SPIKE, value=900.0)) == ["updated"]
+    assert told.at(500, over(SPIKE)) == ["RESOLVED"]
+    assert not told.book.acknowledge(name, Acknowledgement("ann", "", at(600)))
+
+
+def test_a_silenced_alert_is_stored_and_not_sent() -> None:
+    """When the silence ends and it is still open, it is told."""
+    told = Told()
+    told.book.silence([silence(1_000, source="web")])
+    told.at(0, SPIKE)
+
+    assert told.at(2) == ["opened"]
+    assert told.at(999) == []
+    assert told.at(1_000) == ["UPDATED"]
+    assert told.at(1_100, over(SPIKE)) == ["RESOLVED"]
+
+
+def test_what_nobody_was_told_of_does_not_end_for_them() -> None:
+    """It began and ended within its silence."""
+    told = Told()
+    told.book.silence([silence(1_000, detector="error_*")])
+    told.at(0, SPIKE)
+
+    assert told.at(2) == ["opened"]
+    assert told.at(300, over(SPIKE)) == ["resolved"]
+
+
+def test_who_was_told_of_the_beginning_is_told_of_the_end() -> None:
+    """A silence in between does not leave an incident open elsewhere for ever."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    told.book.silence([silence(1_000, source="web")])
+
+    assert told.at(400, replace(SPIKE, value=900.0)) == ["updated"]
+    assert told.at(500, over(SPIKE)) == ["RESOLVED"]
+
+
+def test_a_silence_of_one_source_does_not_hide_a_group() -> None:
+    """Each open reason has to fit."""
+    told = Told()
+    told.book.silence([silence(1_000, source="s1")])
+    told.at(0, *(of(f"s{number}") for number in range(6)))
+
+    assert told.at(2) == ["OPENED"]
+
+
+def test_after_a_restart_an_open_alert_goes_on() -> None:
+    """What is found again opens nothing; its end is told."""
+    before, after = Told(), Told()
+    before.at(0, SPIKE)
+    before.at(2)
+    after.book.restore(_kept(before), T0 + 50.0)
+
+    assert after.at(51, SPIKE) == after.at(300) == []
+    assert after.at(400, over(SPIKE)) == ["RESOLVED"]
+    assert after.notices[0].alert.opened == at(2)
+
+
+def test_after_a_restart_what_is_not_found_again_is_over() -> None:
+    """Given the time that detectors need."""
+    before, after = Told(), Told()
+    before.at(0, SPIKE)
+    before.at(2)
+    after.book.restore(_kept(before), T0 + 50.0)
+
+    assert after.at(169) == []
+    assert after.at(170) == ["RESOLVED"]
+
+
+def test_a_restart_does_not_end_a_cool_down() -> None:
+    """Nor is a group of 200 told again."""
+    before, after = Told(), Told()
+    many = [of(f"s{number}") for number in range(200)]
+    before.at(0, SPIKE)
+    before.at(2)
+    before.at(10, over(SPIKE))
+    before.at(20, *many)
+    before.at(22)
+    after.book.restore(_kept(before), T0 + 50.0)
+
+    assert after.at(60, SPIKE, *many) == ["updated"]
+    assert after.at(62) == []
+    assert after.at(90, *map(over, many)) == ["RESOLVED"]
+
+
+def test_of_two_open_alerts_of_a_source_the_older_is_closed() -> None:
+    """A store that says so was written by two analyzers, or by hand."""
+    first, second, after = Told(), Told(), Told()
+    first.at(0, SPIKE)
+    first.at(2)
+    second.at(10, replace(SPIKE, detector="latency"))
+    second.at(12)
+    after.book.restore([*_kept(second), *_kept(first)], T0 + 50.0)
+
+    assert after.at(51) == ["RESOLVED"]
+    assert after.notices[0].alert.detector == "error_spike"
+
+
+def test_a_rule_that_is_gone_closes_what_it_opened() -> None:
+    """After a reload nobody would ever say that it is over."""
+    told = Told()
+    rule = replace(SPIKE, detector="rule", key="slow")
+    told.at(0, rule)
+    told.at(2)
+    told.book.retire(lambda detector, key: (detector, key) != ("rule", "slow"), T0 + 9)
+
+    assert told.at(10) == ["RESOLVED"]
+
+
+def test_a_source_that_says_thousands_of_things_is_bounded() -> None:
+    """In memory and in its entry."""
+    told = Told()
+    every = [replace(SPIKE, key=str(number)) for number in range(5_000)]
+    told.at(0, *every)
+    told.at(2)
+    (alert,) = told.book.alerts(T0 + 2.0)
+
+    assert len(alert.reasons) == 20
+    assert alert.text.endswith("(+999 more)")
+
+
+def test_infinite_numbers_are_not_told() -> None:
+    """JSON has none."""
+    told = Told()
+    told.at(0, replace(SPIKE, value=float("inf"), baseline=float("nan")))
+    told.at(2)
+
+    assert told.notices[0].alert.value is told.notices[0].alert.baseline is None
+    assert told.at(400) == []
+
+
+def _kept(told: Told) -> list[Alert]:
+    """The alerts as the store gives them back."""
+    entries = [to_entry(n.kind, n.alert, int(n.at * SECOND)) for n in told.notices]
+    return fold(entry.metadata or {} for entry in entries).alerts
