@@ -42,6 +42,10 @@ class _Event(Struct):
     matcher: Matcher | None = None
 
 
+INCIDENTS: Final = 5_000
+"""Held at once, 5 KB each: beyond, the oldest that is over is forgotten."""
+
+
 def fold(events: Iterable[Mapping[str, Any]]) -> Folded:
     """What metadata of entries of source `alerts`, oldest first, comes to.
 
@@ -76,8 +80,11 @@ class _State:
     def tell(self, _event: _Event, fields: Mapping[str, Any]) -> None:
         """The alert stands as this says; what it doesn't repeat stays."""
         alert = msgspec.convert(fields, Alert)
-        for moment in (alert.since, alert.opened, alert.at, alert.query_until):
+        reasons = (reason.since for reason in alert.reasons)
+        for moment in (alert.since, alert.opened, alert.at, *reasons):
             parse_timestamp(moment, 0)
+        if alert.resolved is not None:
+            parse_timestamp(alert.resolved, 0)
         self._supersede(alert)
         key = alert.fingerprint, alert.opened
         before = self.alerts.get(key)
@@ -89,6 +96,15 @@ class _State:
                 acknowledged=alert.acknowledged or before.acknowledged,
             )
         self.alerts[key] = alert
+        if len(self.alerts) > INCIDENTS:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        over = (key for key, one in self.alerts.items() if one.state != "open")
+        oldest = next(over, next(iter(self.alerts)))
+        del self.alerts[oldest]
+        if self.latest.get(oldest[0]) == oldest[1]:
+            del self.latest[oldest[0]]
 
     def _supersede(self, alert: Alert) -> None:
         """An incident that never heard its end, as in a crash, ends with the next."""

@@ -2,77 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from pipeline.alerts import (
-    Acknowledgement,
-    Alert,
-    Matcher,
-    Silence,
-    fold,
-    to_entry,
-)
-from pipeline.analyzer.book import Book, Notice, Policy
-from pipeline.analyzer.findings import EVERYWHERE, Finding, State
+from pipeline.analyzer.findings import EVERYWHERE, Finding
 from pipeline.level import Level
-from pipeline.timestamp import SECOND
 from tests.alerts.made import T0, at
-
-SPIKE = Finding(
-    detector="error_spike",
-    source="web",
-    key="",
-    state=State.OPEN,
-    at=T0,
-    since=T0 - 5,
-    value=20.0,
-    baseline=None,
-    threshold=20.0,
-    window=300,
-    text="20 errors of web in 300 s",
-    query="source:web level:(error OR fatal)",
-)
-
-
-def of(source: str, **changes: Any) -> Finding:
-    """The spike of another source."""
-    return replace(SPIKE, source=source, query=f"source:{source}", **changes)
-
-
-def over(finding: Finding) -> Finding:
-    """Its end."""
-    return replace(finding, state=State.CLOSED, value=0.0)
-
-
-def silence(until: float, **matcher: str) -> Silence:
-    """A silence that ends so many seconds after T0."""
-    fits = Matcher(**matcher)
-    return Silence(
-        id=fits.id, matcher=fits, until=at(until), by="ann", comment="", at=at(0)
-    )
-
-
-class Told:
-    """A book, and what it told; seconds are counted from T0."""
-
-    def __init__(self, policy: Policy | None = None) -> None:
-        self.book = Book(policy)
-        self.notices: list[Notice] = []
-
-    def at(self, second: float, *findings: Finding) -> list[str]:
-        """What is told then: in capitals what is sent too."""
-        self.book.take(findings, T0 + second)
-        told = self.book.tick(T0 + second)
-        self.notices += told
-        return _words(told)
-
-
-def _words(told: Iterable[Notice]) -> list[str]:
-    return [one.kind.upper() if one.send else str(one.kind) for one in told]
+from tests.analyzer.told import SPIKE, Told, of, over
 
 
 def test_a_burst_is_told_once_and_its_end_once() -> None:
@@ -194,6 +131,22 @@ def test_the_query_of_a_group_shows_all_of_it() -> None:
     assert told.notices[0].alert.query.startswith("(source:s0) OR (source:s1) OR")
 
 
+def test_there_is_one_group_at_a_time() -> None:
+    """What comes back of one that is over joins the one that is open."""
+    told = Told()
+    first, second = ([of(f"{name}{n}") for n in range(6)] for name in "ab")
+    told.at(0, *first)
+    told.at(2)
+    told.at(10, *map(over, first))
+    told.at(20, *second)
+    told.at(22)
+    told.at(30, first[0])
+
+    assert told.at(32) == []
+    (alert,) = told.book.alerts(T0 + 32.0)
+    assert alert.sources == ["b0", "b1", "b2", "b3", "b4", "b5", "a0"]
+
+
 def test_what_comes_back_within_its_cool_down_is_not_told() -> None:
     """But kept; and told if it is there to stay."""
     told = Told()
@@ -254,113 +207,6 @@ def test_an_update_is_told_when_it_is_much_worse(
     assert told.at(303, worse) == []
 
 
-def test_an_acknowledged_alert_sends_no_updates() -> None:
-    """They are stored; the end is told."""
-    told = Told()
-    told.at(0, SPIKE)
-    told.at(2)
-    name = told.notices[0].alert.fingerprint
-    assert told.book.acknowledge(name, Acknowledgement("ann", "", at(9)))
-
-    assert told.at(400, replace(SPIKE, value=900.0)) == ["updated"]
-    assert told.at(500, over(SPIKE)) == ["RESOLVED"]
-    assert not told.book.acknowledge(name, Acknowledgement("ann", "", at(600)))
-
-
-def test_a_silenced_alert_is_stored_and_not_sent() -> None:
-    """When the silence ends and it is still open, it is told."""
-    told = Told()
-    told.book.silence([silence(1_000, source="web")])
-    told.at(0, SPIKE)
-
-    assert told.at(2) == ["opened"]
-    assert told.at(999) == []
-    assert told.at(1_000) == ["UPDATED"]
-    assert told.at(1_100, over(SPIKE)) == ["RESOLVED"]
-
-
-def test_what_nobody_was_told_of_does_not_end_for_them() -> None:
-    """It began and ended within its silence."""
-    told = Told()
-    told.book.silence([silence(1_000, detector="error_*")])
-    told.at(0, SPIKE)
-
-    assert told.at(2) == ["opened"]
-    assert told.at(300, over(SPIKE)) == ["resolved"]
-
-
-def test_who_was_told_of_the_beginning_is_told_of_the_end() -> None:
-    """A silence in between does not leave an incident open elsewhere for ever."""
-    told = Told()
-    told.at(0, SPIKE)
-    told.at(2)
-    told.book.silence([silence(1_000, source="web")])
-
-    assert told.at(400, replace(SPIKE, value=900.0)) == ["updated"]
-    assert told.at(500, over(SPIKE)) == ["RESOLVED"]
-
-
-def test_a_silence_of_one_source_does_not_hide_a_group() -> None:
-    """Each open reason has to fit."""
-    told = Told()
-    told.book.silence([silence(1_000, source="s1")])
-    told.at(0, *(of(f"s{number}") for number in range(6)))
-
-    assert told.at(2) == ["OPENED"]
-
-
-def test_after_a_restart_an_open_alert_goes_on() -> None:
-    """What is found again opens nothing; its end is told."""
-    before, after = Told(), Told()
-    before.at(0, SPIKE)
-    before.at(2)
-    after.book.restore(_kept(before), T0 + 50.0)
-
-    assert after.at(51, SPIKE) == after.at(300) == []
-    assert after.at(400, over(SPIKE)) == ["RESOLVED"]
-    assert after.notices[0].alert.opened == at(2)
-
-
-def test_after_a_restart_what_is_not_found_again_is_over() -> None:
-    """Given the time that detectors need."""
-    before, after = Told(), Told()
-    before.at(0, SPIKE)
-    before.at(2)
-    after.book.restore(_kept(before), T0 + 50.0)
-
-    assert after.at(169) == []
-    assert after.at(170) == ["RESOLVED"]
-
-
-def test_a_restart_does_not_end_a_cool_down() -> None:
-    """Nor is a group of 200 told again."""
-    before, after = Told(), Told()
-    many = [of(f"s{number}") for number in range(200)]
-    before.at(0, SPIKE)
-    before.at(2)
-    before.at(10, over(SPIKE))
-    before.at(20, *many)
-    before.at(22)
-    after.book.restore(_kept(before), T0 + 50.0)
-
-    assert after.at(60, SPIKE, *many) == ["updated"]
-    assert after.at(62) == []
-    assert after.at(90, *map(over, many)) == ["RESOLVED"]
-
-
-def test_of_two_open_alerts_of_a_source_the_older_is_closed() -> None:
-    """A store that says so was written by two analyzers, or by hand."""
-    first, second, after = Told(), Told(), Told()
-    first.at(0, SPIKE)
-    first.at(2)
-    second.at(10, replace(SPIKE, detector="latency"))
-    second.at(12)
-    after.book.restore([*_kept(second), *_kept(first)], T0 + 50.0)
-
-    assert after.at(51) == ["RESOLVED"]
-    assert after.notices[0].alert.detector == "error_spike"
-
-
 def test_a_rule_that_is_gone_closes_what_it_opened() -> None:
     """After a reload nobody would ever say that it is over."""
     told = Told()
@@ -392,9 +238,3 @@ def test_infinite_numbers_are_not_told() -> None:
 
     assert told.notices[0].alert.value is told.notices[0].alert.baseline is None
     assert told.at(400) == []
-
-
-def _kept(told: Told) -> list[Alert]:
-    """The alerts as the store gives them back."""
-    entries = [to_entry(n.kind, n.alert, int(n.at * SECOND)) for n in told.notices]
-    return fold(entry.metadata or {} for entry in entries).alerts

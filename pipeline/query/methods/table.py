@@ -11,6 +11,7 @@ from pipeline.query.methods import (
     explain,
     export,
     facets,
+    get_alerts,
     get_context,
     get_entry,
     get_stats,
@@ -25,7 +26,8 @@ from pipeline.query.methods.method import Method
 
 _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, aggregate, histogram, facets, patterns, tail),
-    *(describe, get_entry, get_context, get_trace, explain, export, delete),
+    *(describe, get_entry, get_context, get_trace, get_alerts),
+    *(explain, export, delete),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
