@@ -10,10 +10,16 @@ import gc
 from collections.abc import Callable
 from typing import Any, Final
 
+_TRIM_THRESHOLD: Final = -1
 _MMAP_THRESHOLD: Final = -3
-"""M_MMAP_THRESHOLD of <malloc.h>."""
+"""M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>."""
 
 _LARGE_BYTES: Final = 256 << 10
+_MMAP_BYTES_MAX: Final = 32 << 20
+"""The largest threshold that glibc takes."""
+
+_KEPT_BYTES: Final = 256 << 20
+"""Free at the heap's end, and yet kept."""
 
 
 def return_large_blocks() -> None:
@@ -26,6 +32,19 @@ def return_large_blocks() -> None:
     mallopt = _maybe_function("mallopt")
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+
+
+def keep_large_blocks() -> None:
+    """Have large blocks that were freed used again, until `release`.
+
+    Each array of a megabyte otherwise comes as pages that the kernel clears one by one:
+    compaction, which makes hundreds of them a second, took 7.8 us an entry with it, 4.5
+    without.
+    """
+    mallopt = _maybe_function("mallopt")
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, _MMAP_BYTES_MAX)
+        mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def release() -> None:

@@ -34,6 +34,10 @@ NICE: Final = 19
 IDLE_SECONDS: Final = 2.0
 """Without new blocks it is quiet, and a higher level is worth its time."""
 
+RELEASE_SECONDS: Final = 0.5
+"""Without anything to do, until free memory is given back: what is taken again for the
+next block costs a sixth of its making."""
+
 STATE_SECONDS: Final = 1.0
 BACK_OFF_SECONDS: Final = 0.5
 BACK_OFF_SECONDS_MAX: Final = 30.0
@@ -54,7 +58,7 @@ def run(settings: Settings) -> int:
     # Ctrl-C reaches the whole group; the ingester ends its worker itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICE)
-    memory.return_large_blocks()
+    memory.keep_large_blocks()
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # a stray print must not end up between two frames
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -129,6 +133,7 @@ class Worker:
     _merging: Merging = field(init=False)
     _newest: int = 0
     _moved: float = 0.0
+    _worked: float = 0.0
     _resume: float = 0.0
     _back_off: float = 0.0
     _told: float = 0.0
@@ -171,6 +176,9 @@ class Worker:
         self._merging.forget_gone()
         self._tell(at_once=worked)
         if worked:
+            self._worked = clock.monotonic()
+        elif self._worked and clock.monotonic() - self._worked > RELEASE_SECONDS:
+            self._worked = 0.0
             memory.release()
 
     def _see(self) -> None:
@@ -222,7 +230,7 @@ class Worker:
             self.pipe.send(kind="done", request=order["request"], error=str(error))
         else:
             self.pipe.send(kind="done", request=order["request"], result=result)
-            memory.release()
+            self._worked = clock.monotonic()
 
     def _compact(self, order: Order) -> dict[str, int]:
         """Whatever can be compacted, while it becomes no more."""
