@@ -180,7 +180,7 @@ def test_variables_of_the_processes_are_not_settings():
         ("server: 5", "server: 5 is not a section (FILE line 1)"),
         ("server: {auto_start: 'yes'}", "server.auto_start: 'yes' is a text"),
         ("alerts: {channels: console}", "alerts.channels: 'console' is a text"),
-        ("alerts: {channels: [1]}", "alerts.channels: 1 is a whole number"),
+        ("alerts: {channels: [1]}", "alerts.channels[0]: 1 is neither a text nor"),
         ("query: {timeout_seconds: .nan}", "query.timeout_seconds: nan is not allowed"),
         (
             "storage: {durability: dsik}",

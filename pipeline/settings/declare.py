@@ -24,6 +24,10 @@ def setting(default: Value, meaning: str, **bounds: Any) -> Value:
     return field(default=default, metadata={"meaning": meaning, **bounds})
 
 
-def listed(section: type, meaning: str) -> Any:
-    """One key whose value is a list of such sections; there is none by default."""
-    return field(default=(), metadata={"meaning": meaning, "section": section})
+def listed(section: type, meaning: str, default: tuple[str, ...] = ()) -> Any:
+    """One key whose value is a list of such sections; there is none by default.
+
+    With a default, which are texts, its items may be texts too.
+    """
+    about = {"meaning": meaning, "section": section, "texts": bool(default)}
+    return field(default=default, metadata=about)

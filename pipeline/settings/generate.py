@@ -54,8 +54,12 @@ def _leaf(key: Key) -> dict[str, Any]:
     if isinstance(key.default, dict):
         return leaf | {"type": "object", "default": {}}
     if isinstance(key.default, tuple):
-        items = {"type": "string"} | ({"pattern": key.pattern} if key.pattern else {})
-        leaf |= {"type": "array", "items": _item(key.section) if key.section else items}
+        items: dict[str, Any] = {"type": "string"}
+        items |= {"pattern": key.pattern} if key.pattern else {}
+        if key.section:
+            section = _item(key.section)
+            items = {"anyOf": [items, section]} if key.texts else section
+        leaf |= {"type": "array", "items": items}
         leaf |= {"minItems": 1} if key.required else {}
         return leaf | {"default": list(key.default)}
     leaf["type"] = TYPES[type(key.default)]

@@ -34,6 +34,12 @@ class Key:
     section: type | None = None
     """Of each item, when the value is a list of sections."""
 
+    texts: bool = False
+    """Whether such a list may have texts too."""
+
+    secret: bool = False
+    """Whether no error may show what was given."""
+
     def expected(self) -> str:
         """What would be right, in words."""
         if self.choices:
@@ -52,7 +58,8 @@ class Key:
 
     def _list(self) -> str:
         if self.section is not None:
-            return "a list of sections, each begun by a dash"
+            kinds = "sections or texts" if self.texts else "sections"
+            return f"a list of {kinds}, each begun by a dash"
         example = [self.example] if self.example else list(self.default)
         most = f" of at most {self.maximum} bytes" if self.maximum else ""
         return f"a list of texts{most}" + (f", like {example}" if example else "")
@@ -148,9 +155,12 @@ def _item(key: Key, number: int, data: object, place: Callable[[str], str]) -> A
     """One section of a list, as an object of its class."""
     section = key.section
     assert section is not None
+    if key.texts and isinstance(data, str):
+        return data
     path = f"{key.path}[{number}]"
     if not isinstance(data, dict):
-        problem = f"{data!r} is not a section ({place(path)})"
+        kinds = "neither a text nor" if key.texts else "not"
+        problem = f"{data!r} is {kinds} a section ({place(path)})"
         raise ConfigError(path, problem, "keys below it, indented")
     known = keys_of(section, path + ".")
     for name in data:
@@ -194,6 +204,8 @@ def _wrong(
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
     if value is None:
         shown = "nothing"
+    elif key.secret:
+        shown = "what is given is not allowed"
     elif type(value) is not (kind or type(key.default)):
         shown += " is " + KINDS.get(type(value), type(value).__name__)
     else:

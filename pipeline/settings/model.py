@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import limits
+from pipeline.settings.alerts import Alerts
 from pipeline.settings.declare import ENDPOINT, NOT_EMPTY, listed, setting
 
 
@@ -341,20 +342,6 @@ class Collectors:
     recursive_websocket: RecursiveWebsocket = field(default_factory=RecursiveWebsocket)
     recursive_ai: RecursiveAi = field(default_factory=RecursiveAi)
     recursive_http: RecursiveHttp = field(default_factory=RecursiveHttp)
-
-
-@dataclass(frozen=True, slots=True)
-class Alerts:
-    """When the analyzer raises an alert, and where it goes."""
-
-    enabled: bool = setting(True, "Whether alerts are raised.")
-    error_spike_threshold: int = setting(
-        20, "Errors within the window that make a spike.", minimum=1
-    )
-    error_spike_window: int = setting(
-        300, "The window, in seconds; it slides.", minimum=1, maximum=86_400
-    )
-    channels: tuple[str, ...] = setting(("console",), "Where alerts are sent.")
 
 
 @dataclass(frozen=True, slots=True)

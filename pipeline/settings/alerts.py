@@ -1,0 +1,104 @@
+"""The settings of alerts: when they are raised, and where they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.settings.declare import NOT_EMPTY, listed, setting
+
+REFERENCE = r"^$|^(.*\$\{\w+\}.*|file:.+)$"
+"""A secret is no text of the file: ${NAME} of the environment, or file:/path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One place that alerts are sent to; which keys it takes depends on its type."""
+
+    type: str = setting(
+        "",
+        "What it is.",
+        choices=(
+            *("console", "file", "webhook", "slack", "discord", "email"),
+            *("alertmanager", "apprise"),
+        ),
+        required=True,
+        example="webhook",
+    )
+    name: str = setting("", "What messages call it; empty: its type.")
+    url: str = setting(
+        "",
+        "Of webhook, slack, discord, alertmanager (its root) and apprise; ${NAME} is of"
+        " the environment, file:/path a file that holds it.",
+        example="https://alerts.example.org/hook",
+        secret=True,
+    )
+    headers: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata={"meaning": "Of webhook and alertmanager; values as url."},
+    )
+    path: str = setting(
+        "", "Of file: JSON lines are appended to it.", example="/var/log/alerts.jsonl"
+    )
+    host: str = setting("", "Of email: its server.", example="mail.example.org")
+    port: int = setting(
+        0, "Of email; 0: 587, with tls 465, without 25.", minimum=0, maximum=65_535
+    )
+    encryption: str = setting(
+        "starttls", "Of email.", choices=("starttls", "tls", "none")
+    )
+    user: str = setting("", "Of email: who logs in; empty: nobody.")
+    password: str = setting(
+        "",
+        "Of email: ${NAME} of the environment, or file:/path.",
+        pattern=REFERENCE,
+        example="${SMTP_PASSWORD}",
+        secret=True,
+    )
+    sender: str = setting("", "Of email: From.", example="pipeline@example.org")
+    to: tuple[str, ...] = setting(
+        (), "Of email: who gets it.", pattern=NOT_EMPTY, example="ops@example.org"
+    )
+    timeout_seconds: float = setting(
+        10.0, "Longest for one attempt.", minimum=0.1, maximum=300
+    )
+    give_up_seconds: float = setting(
+        600.0,
+        "Age at which a notice is no longer tried; then it is an entry.",
+        minimum=0.0,
+        maximum=86_400,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """When the analyzer raises an alert, and where it goes."""
+
+    enabled: bool = setting(True, "Whether alerts are raised.")
+    error_spike_threshold: int = setting(
+        20, "Errors within the window that make a spike.", minimum=1
+    )
+    error_spike_window: int = setting(
+        300, "The window, in seconds; it slides.", minimum=1, maximum=86_400
+    )
+    channels: tuple[str | Channel, ...] = listed(
+        Channel,
+        "Where alerts are sent: console, or sections.",
+        default=("console",),
+    )
+    group_wait_seconds: float = setting(
+        2.0,
+        "How long an alert waits for others to join it.",
+        minimum=0.0,
+        maximum=300,
+    )
+    group_sources: int = setting(
+        5, "Sources that open together, above which they share one alert.", minimum=1
+    )
+    cooldown_seconds: float = setting(
+        300.0,
+        "After its end an alert that comes back so soon is told only if it stays.",
+        minimum=0.0,
+        maximum=86_400,
+    )
