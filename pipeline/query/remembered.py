@@ -9,7 +9,7 @@ bounded by their bytes; what was not asked for longest goes first.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Set
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -130,6 +130,19 @@ class Matches:
         while self._total > self._most:
             _, gone = self._asked.popitem(last=False)
             self._total -= gone.size
+
+    def keep(self, live: Set[Header]) -> None:
+        """Forget all other blocks: compaction put others in their place."""
+        self._total = 0
+        for asked in self._asked.values():
+            asked.without &= live
+            for header in asked.places.keys() - live:
+                del asked.places[header]
+            asked.size = _ITEM_BYTES + _HEADER_BYTES * len(asked.without)
+            asked.size += sum(
+                kept.nbytes + _ITEM_BYTES for kept in asked.places.values()
+            )
+            self._total += asked.size
 
     def _find(self, question: Hashable) -> _Asked | None:
         asked = self._asked.get(question)

@@ -63,6 +63,7 @@ class Headers:
         ):
             self._listed, self._generation = headers, self.reader.generation
             self._table = self._table[:0]
+            self.matches.keep(frozenset(headers))
         new = [
             (h.id, h.rows, h.minimum, h.maximum, h.first, h.last)
             for h in headers[len(self) :]

@@ -211,6 +211,23 @@ def test_a_question_goes_as_a_whole() -> None:
     assert known == [0, 0, 35]
 
 
+def test_blocks_that_are_gone_are_forgotten() -> None:
+    """Their room is free again."""
+    matches = Matches(10_000)
+    headers = [Header(n, 1000, 9, 0, 9, n, n, 0) for n in range(60)]
+    for header in headers[:30]:
+        matches.put("x", header, np.arange(5))
+    for header in headers[30:]:
+        matches.put("x", header, np.arange(0))
+    matches.keep(frozenset(headers[29:31]))
+    for header in headers[:29]:
+        matches.put("x", header, np.arange(5))
+
+    known = [matches.get("x", header) is not None for header in headers]
+
+    assert known == [True] * 31 + [False] * 29
+
+
 def test_what_was_not_asked_for_longest_goes_first() -> None:
     """And what is too large is not kept."""
     kept: Bounded[str] = Bounded(3000, 1500)
