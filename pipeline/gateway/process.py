@@ -7,7 +7,6 @@ is the other end.
 from __future__ import annotations
 
 import asyncio
-import struct
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-LENGTH: Final = struct.Struct("<I")
+from pipeline.pipes import LENGTH, pack_frame
 
 REPLY_BYTES: Final = 256 << 20
 """A reply: 10,000 entries of 25 KiB; a worker that sends more is ended."""
@@ -126,4 +125,4 @@ class WorkerProcess:
 
     def _send(self, message: bytes) -> None:
         if not self._in.is_closing():
-            self._in.write(LENGTH.pack(len(message)) + message)
+            self._in.write(pack_frame(message))

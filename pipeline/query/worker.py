@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
-from pipeline import memory
+from pipeline import memory, pipes
 from pipeline.clock import monotonic
 from pipeline.errors import PipelineError, QueryError, StoreError
 from pipeline.limits import FRAME_BYTES
@@ -39,8 +38,6 @@ from pipeline.query.requests import FieldError
 if TYPE_CHECKING:
     from pipeline.query.answer import Engine
     from pipeline.settings import Settings
-
-_LENGTH: Final = struct.Struct("<I")
 
 REST_SECONDS: Final = 1.0
 """Without a call for so long, a worker gives back what it kept for the next one: doing
@@ -112,7 +109,7 @@ def _reply(engine: Engine, call: Call, inbox: Inbox, replies: BinaryIO) -> None:
     reply = answer(engine, call, inbox.is_cancelled)
     inbox.done(call)
     body = msgspec.msgpack.encode({"id": call.id} | reply)
-    replies.write(_LENGTH.pack(len(body)))
+    replies.write(pipes.LENGTH.pack(len(body)))
     replies.write(body)
     replies.flush()
 
@@ -132,7 +129,7 @@ class Inbox:
         """Take frames until the end of input: the work of the thread."""
         decode = msgspec.msgpack.Decoder(Call).decode
         try:
-            while (frame := _read_frame(self._calls)) is not None:
+            while (frame := pipes.read_frame(self._calls, FRAME_BYTES)) is not None:
                 self._take(decode(frame))
         except (ValueError, msgspec.MsgspecError):
             # the other side is our own gateway: nothing after this can be trusted
@@ -164,17 +161,6 @@ class Inbox:
     def is_cancelled(self, call_id: int) -> bool:
         """Whether nobody waits for this call any more."""
         return call_id in self._cancelled
-
-
-def _read_frame(stream: BinaryIO) -> bytes | None:
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    if size > FRAME_BYTES:
-        raise ValueError(f"a call of {size} bytes; mustn't exceed {FRAME_BYTES}")
-    body = stream.read(size)
-    return body if len(body) == size else None
 
 
 def answer(

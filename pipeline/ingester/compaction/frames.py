@@ -8,12 +8,13 @@ the orders {"kind": "compact", "request", "level"} and {"kind": "delete", "reque
 
 from __future__ import annotations
 
-import struct
 from typing import Any, BinaryIO, Final
 
 import msgpack
 
-LENGTH: Final = struct.Struct("<I")
+from pipeline import pipes
+from pipeline.pipes import LENGTH
+
 FRAME_BYTES: Final = 1 << 30
 """A block with its filter and templates, as limits.BLOCK_BYTES bounds it."""
 
@@ -21,17 +22,13 @@ FRAME_BYTES: Final = 1 << 30
 def pack_frame(message: dict[str, Any]) -> bytes:
     """The message as it goes over the pipe."""
     body: bytes = msgpack.packb(message)
-    return LENGTH.pack(len(body)) + body
+    return pipes.pack_frame(body)
 
 
 def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
     """Wait for the next message; None at the end of the stream."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (size,) = LENGTH.unpack(head)
-    body = stream.read(size)
-    return unpack(body) if len(body) == size else None
+    body = pipes.read_frame(stream, FRAME_BYTES)
+    return None if body is None else unpack(body)
 
 
 class FrameBuffer:
