@@ -1,7 +1,9 @@
 """Groups of the entries that match, and operators over them.
 
 Where a filter and the fields need no more than sources and levels, counts come from
-the headers of blocks, and nothing is opened.
+the headers of blocks, and nothing is opened. Where only the groups with most entries
+are wanted and there are very many, the blocks are read twice: to find out which groups
+may be among them, and for these.
 """
 
 from __future__ import annotations
@@ -16,13 +18,17 @@ from pipeline.errors import FrameError
 from pipeline.query.aggregate.count import Count, Rate
 from pipeline.query.aggregate.distinct import Distinct
 from pipeline.query.aggregate.extreme import Extreme
+from pipeline.query.aggregate.fields import Keys
+from pipeline.query.aggregate.frequent import Buckets
 from pipeline.query.aggregate.grouping import (
     CELL_FIELDS,
     MANY_GROUPS,
     Grouping,
     ValuesError,
 )
+from pipeline.query.aggregate.groups import ManyGroupsError
 from pipeline.query.aggregate.hashing import NOTHING
+from pipeline.query.aggregate.numbers import read_numbers
 from pipeline.query.aggregate.operator import Operator, Part
 from pipeline.query.aggregate.percentile import Percentile, Quantiles
 from pipeline.query.aggregate.total import Average, Total
@@ -30,6 +36,7 @@ from pipeline.query.cells import CellStore
 from pipeline.query.pipes import Call, resolve_field
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints
+from pipeline.query.view import View
 from pipeline.store.block import Counts
 from pipeline.store.reader import Header
 
@@ -41,6 +48,9 @@ _VALUES_BYTES: Final = 10 << 20
 
 _GROUP_BYTES: Final = 36
 """Of a group before its operators."""
+
+TOP_FEW: Final = 1000
+"""Up to so many frequent groups are looked for apart as soon as groups are many."""
 
 _PERCENTS: Final = {"p50": 50, "p95": 95, "p99": 99}
 _HEADER_CALLS: Final = frozenset({"count", "rate"})
@@ -61,18 +71,25 @@ class Aggregation:
         self, by: Sequence[str], calls: Sequence[Call], seconds: float, most: int
     ) -> None:
         self.calls = calls
-        self.operators = make_operators(calls, seconds)
+        self._by, self._seconds, self._most = by, seconds, most
+        self._by_header = CELL_FIELDS.issuperset(by) and all(
+            call.function in _HEADER_CALLS and call.field is None for call in calls
+        )
+        self._buckets: Buckets | None = None
+        self._least = 0
+        """With buckets: entries that those of a group must have, else it's left out."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.operators = make_operators(self.calls, self._seconds)
         self.entries = Count()
         self._all: list[Operator] = [self.entries, *self.operators]
         used = _GROUP_BYTES + sum(each.group_bytes for each in self._all)
         kinds = {type(each) for each in self.operators}
         room = STATE_BYTES - _VALUES_BYTES * len(kinds & {Distinct, Percentile})
-        self.grouping = Grouping(by, min(most, room // used))
+        self.grouping = Grouping(self._by, min(self._most, room // used))
         self.skipped: dict[str, int] = {}
-        self._by_header = CELL_FIELDS.issuperset(by) and all(
-            call.function in _HEADER_CALLS and call.field is None for call in calls
-        )
-        if not by:
+        if not self._by:
             self.grouping.begin()
 
     @property
@@ -80,16 +97,76 @@ class Aggregation:
         """Groups so far."""
         return self.grouping.groups.size
 
-    def run(self, scan: Scan, cells: CellStore) -> None:
-        """Take in all that the plan matches; raises CostError and CancelledError."""
+    def run(self, scan: Scan, cells: CellStore, top: int | None = None) -> None:
+        """Take in all that the plan matches; raises CostError and CancelledError.
+
+        With `top` the groups need not be all, but so many with most entries are among
+        them, and all others that have as many as the last of these.
+        """
         blocks = scan.visit(descending=True)
         if self._by_header:
             found, blocks = cells.gather(scan, blocks, None)
             self._add_cells(found.counts)
-        for header in blocks:
+            top = None
+        many = MANY_GROUPS if top is not None and top <= TOP_FEW else self._most
+        for at, header in enumerate(blocks):
+            try:
+                self._visit(scan, header)
+            except ManyGroupsError:
+                if top is None:
+                    raise
+                return self._find_frequent(scan, blocks, at, top)
+            if top is not None and self.size > many:
+                return self._find_frequent(scan, blocks, at + 1, top)
+        return None
+
+    def _visit(self, scan: Scan, header: Header) -> None:
+        scan.budget.check()
+        if scan.may_match(header):
+            self._from_rows(scan, header)
+
+    def _find_frequent(
+        self, scan: Scan, blocks: Sequence[Header], done: int, top: int
+    ) -> None:
+        """Begin anew with the groups that may have most entries."""
+        buckets = Buckets()
+        counts = self.entries.counts(slice(self.size))
+        buckets.add_groups(self.grouping.groups.hashes[: len(counts)], counts)
+        self._begin()
+        for header in blocks[done:]:
             scan.budget.check()
             if scan.may_match(header):
-                self._from_rows(scan, header)
+                self._add_buckets(scan, header, buckets)
+        self._buckets, self._least = buckets, buckets.border(top)
+        while True:
+            for header in blocks:
+                self._visit(scan, header)
+            last = self._entries_of(top)
+            if last >= self._least or self._least == 1:
+                return
+            # so many groups have as many: with this border they are found
+            self._least = last or max(self._least // 4, 1)
+            self._begin()
+
+    def _entries_of(self, rank: int) -> int:
+        """How many the group of this rank has; 0 without so many groups."""
+        counts = self.entries.counts(slice(self.size))
+        if len(counts) < rank:
+            return 0
+        return int(np.partition(counts, len(counts) - rank)[len(counts) - rank])
+
+    def _add_buckets(self, scan: Scan, header: Header, buckets: Buckets) -> None:
+        matched = scan.match(header)
+        if matched is None:
+            return
+        view, mask = matched
+        try:
+            _, keys = self.grouping.read(view, np.flatnonzero(mask))
+        except FrameError:
+            scan.damaged.add(header.id)
+            return
+        buckets.add(keys.by_row())
+        view.batch.forget(())
 
     def _add_cells(self, counts: Counts) -> None:
         groups = np.zeros(len(counts.counts), np.int64)
@@ -109,9 +186,11 @@ class Aggregation:
             return
         try:
             rows, keys = self.grouping.read(view, rows)
+            rows, keys, others = self._split(rows, keys)
             part = Part(view, rows)
             for operator in self._all:
                 operator.read(part)
+            skipped = self._skipped(part, view, others)
         except FrameError:
             scan.damaged.add(header.id)
             return
@@ -119,14 +198,33 @@ class Aggregation:
         part.size = self.size
         for operator in self._all:
             operator.add(part)
-        if self.size > MANY_GROUPS:
+        if self._buckets is not None or self.size > MANY_GROUPS:
             view.batch.forget(())
+        for column, count in skipped.items():
+            self.skipped[column] = self.skipped.get(column, 0) + count
+
+    def _split(self, rows: Ints, keys: Keys) -> tuple[Ints, Keys, Ints]:
+        """Rows whose groups are kept, their keys, and the other rows."""
+        if self._buckets is None:
+            return rows, keys, rows[:0]
+        kept = self._buckets.reach(keys.hashes, self._least)
+        if keys.codes is None:
+            return rows[kept], Keys(keys.hashes[kept]), rows[~kept]
+        kept = kept[keys.codes]
+        return rows[kept], Keys(keys.hashes, keys.codes[kept]), rows[~kept]
+
+    def _skipped(self, part: Part, view: View, others: Ints) -> dict[str, int]:
+        """By column: values that are no numbers, of groups that aren't kept too."""
+        found: dict[str, int] = {}
         for call in self.calls:
             if call.function not in ("count", "count_uniq", "rate"):
-                skipped = part.numbers(resolve_field(call.field or "")).skipped
+                field = resolve_field(call.field or "")
+                skipped = part.numbers(field).skipped
+                if len(others):
+                    skipped += read_numbers(view, field, others).skipped
                 if skipped:
-                    before = self.skipped.get(call.column, 0)
-                    self.skipped[call.column] = before + skipped
+                    found[call.column] = skipped
+        return found
 
     def values(
         self, scan: Scan, chosen: Ints, most: int

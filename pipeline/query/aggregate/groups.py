@@ -26,6 +26,14 @@ _MOVED: Final = 1 << 16
 """Groups put into a larger table at once."""
 
 
+class ManyGroupsError(FieldError):
+    """There is no place for more groups."""
+
+    def __init__(self, most: int) -> None:
+        hint = "narrow the time range, or group by fewer fields"
+        super().__init__("q", f"more than {most:,} groups", hint=hint)
+
+
 def grown(array: Array, size: int, fill: float = 0) -> Array:
     """The array with room for so many: itself, or one a quarter longer."""
     if size <= len(array):
@@ -36,7 +44,7 @@ def grown(array: Array, size: int, fill: float = 0) -> Array:
 
 
 class Groups:
-    """The groups met so far; raises FieldError for more than `most`."""
+    """The groups met so far; raises ManyGroupsError for more than `most`."""
 
     def __init__(self, most: int) -> None:
         self.size = 0
@@ -85,9 +93,7 @@ class Groups:
     def _number(self, places: Ints, hashes: Hashes, block: int, rows: Ints) -> None:
         size = self.size + len(places)
         if size > self._most:
-            problem = f"more than {self._most:,} groups"
-            hint = "narrow the time range, or group by fewer fields"
-            raise FieldError("q", problem, hint=hint)
+            raise ManyGroupsError(self._most)
         if size > len(self.hashes):
             self.hashes = grown(self.hashes, size)
             self._blocks, self._rows = (

@@ -35,7 +35,7 @@ def stats_table(
     span = extent(scan)
     seconds = 0.0 if span is None else (span[1] - span[0] + 1) / SECOND
     found = Aggregation(fields, pipe.calls, seconds, bounds.groups)
-    found.run(scan, cells)
+    found.run(scan, cells, _frequent(pipe, pipes, bounds.rows))
     chosen, rest, is_sorted = _choose(found, scan, list(pipes), bounds.rows)
     needed = len(chosen)
     if not is_sorted and not any(isinstance(pipe, Sort) for pipe in rest):
@@ -61,6 +61,19 @@ def stats_table(
         estimated=errors or UNSET,
     )
     return apply_pipes(table, rest, bounds.rows)
+
+
+def _frequent(pipe: Stats, pipes: Sequence[RowPipe], most: int) -> int | None:
+    """How many groups with most entries make the reply; None where others may."""
+    first = pipes[0] if pipes else None
+    if isinstance(first, Limit):
+        return first.n
+    if isinstance(first, Sort):
+        key = first.keys[0]
+        sizes = [call.column for call in pipe.calls if call.field is None]
+        is_size = key.descending and key.name in sizes
+        return _wanted(pipes[1:], most) if is_size else None
+    return None if any(isinstance(each, Sort) for each in pipes) else most + 1
 
 
 def _last(value: Any) -> tuple[bool, Any]:

@@ -16,7 +16,8 @@ def top_table(
     scan: Scan, pipe: Top, pipes: Sequence[RowPipe], bounds: Bounds, cells: CellStore
 ) -> Table:
     """The most frequent values of a field; those of one count in their order."""
-    found = _counted(scan, pipe.field, bounds, cells)
+    # null, which is left out, may be one of them
+    found = _counted(scan, pipe.field, bounds, cells, pipe.n + 1)
     chosen = most_frequent(found, pipe.n, valued=True)
     chosen, values = found.values(scan, chosen, pipe.n)
     numbers = found.entries.column(chosen)
@@ -39,7 +40,9 @@ def uniq_table(
     return apply_pipes(table, pipes, bounds.rows)
 
 
-def _counted(scan: Scan, field: str, bounds: Bounds, cells: CellStore) -> Aggregation:
+def _counted(
+    scan: Scan, field: str, bounds: Bounds, cells: CellStore, top: int | None = None
+) -> Aggregation:
     found = Aggregation([resolve_field(field)], [], 0.0, bounds.groups)
-    found.run(scan, cells)
+    found.run(scan, cells, top)
     return found
