@@ -86,13 +86,6 @@ class Client:
 
         return await asyncio.to_thread(self.ask, method, params, seconds)
 
-    async def delete_async(
-        self, params: dict[str, Any], now: int, by: str, seconds: float = WORK_SECONDS
-    ) -> dict[str, Any]:
-        """As `delete`, for an event loop."""
-        given = {"params": params, "now": now, "by": by}
-        return await self.ask_async("delete", given, seconds)
-
     def ask(
         self, method: str, params: dict[str, Any], seconds: float
     ) -> dict[str, Any]:

@@ -53,11 +53,6 @@ class Kind(IntEnum):
         """Whether its cells point to pages."""
         return self in (Kind.INDEX_INTERIOR, Kind.TABLE_INTERIOR)
 
-    @property
-    def is_table(self) -> bool:
-        """Whether its keys are rowids."""
-        return self in (Kind.TABLE_INTERIOR, Kind.TABLE_LEAF)
-
 
 _LOCAL_MOST: Final = {
     Kind.TABLE_LEAF: PAGE_BYTES - 35,

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from pipeline.batch.read import Ints, Texts, bad, ends_of, read_texts, slices
+from pipeline.batch.read import Ints, Texts, bad, ends_of, read_texts
 from pipeline.compression import Bytes
 from pipeline.store.templates import VARIABLE
 
@@ -36,11 +36,6 @@ class Templates(NamedTuple):
     def first_pieces(self) -> Ints:
         """By code: its first piece; code 0 has one that is empty."""
         return np.cumsum(self.slots + 1) - self.slots - 1
-
-
-def read_templates(data: Bytes) -> list[bytes]:
-    """The templates of the column `templates`; raises FrameError."""
-    return slices(parse_templates(data).texts, 1)
 
 
 def parse_templates(data: Bytes | None) -> Templates:

@@ -18,7 +18,6 @@ compares bytes and so can't take one for another.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -45,7 +44,6 @@ _BORDER: Final = 0xFE
 _PIECE: Final = 1 << 17
 """Bytes looked at together: arrays of one number a byte stay in the L2 cache."""
 
-_TOKEN_RUN: Final = re.compile(rb"[0-9A-Za-z_\x80-\xfe]+")
 _NO_DIGITS: Final = 127
 """Weight of 0xFE and 0xFF: no number has so many digits."""
 
@@ -214,8 +212,3 @@ def pattern_ids(column: Column) -> Ids:
 def show(template: bytes) -> str:
     """A template as text: `<*>` for each variable."""
     return template.replace(VARIABLE, b"<*>").decode(errors="replace")
-
-
-def static_tokens(template: bytes) -> frozenset[bytes]:
-    """The tokens that every message of the template has, A-Z as a-z."""
-    return frozenset(_TOKEN_RUN.findall(template.lower()))

@@ -14,7 +14,6 @@ from pipeline.store.templates import (
     find_templates,
     pattern_id,
     show,
-    static_tokens,
     text_ids,
 )
 
@@ -92,13 +91,3 @@ def test_each_text_has_the_id_of_its_template() -> None:
 def test_a_template_is_shown_with_a_mark_for_each_variable() -> None:
     """As people read it."""
     assert show("job \u00e9 ".encode() + b"\xff.\xff") == "job é <*>.<*>"
-
-
-def test_static_tokens_are_whole_and_folded() -> None:
-    """Variables are none of them."""
-    assert static_tokens(b"GET /api/\xff by User_name") == {
-        b"get",
-        b"api",
-        b"by",
-        b"user_name",
-    }

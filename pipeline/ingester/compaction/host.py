@@ -8,7 +8,7 @@ the worker later. What was asked for survives the worker: a new one is asked aga
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -81,7 +81,6 @@ class Compaction:
         self._after: Callable[[Chore], None] | None = None
         self._requests: dict[int, Request] = {}
         self._numbers = count(1)
-        self._queue: deque[int] = deque()
         self._started = self._restart_at = clock.monotonic()
         self._failures = 0
         self._news = False
