@@ -199,8 +199,9 @@ class Evidence:
             block = Slotted(places, *self._table.held(header, column))
             self._table.narrow(matcher, verdicts[1:], block)
             opened = int(patterns.counts[verdicts[1:] == OPEN].sum())
-        if opened > _FEW_OPEN:
-            matcher.refine(verdicts[1:], column)
+            if opened > _FEW_OPEN:
+                block = block._replace(lacking=column.lacking)
+                self._table.narrow(matcher, verdicts[1:], block)
         return verdicts
 
     def _of(

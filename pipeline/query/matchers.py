@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch.column import Column
-from pipeline.batch.read import ends_of
 from pipeline.compression import Bytes as Buffer
 from pipeline.query.numbers import Range, equal_numbers, maybe_literal
 from pipeline.query.regex import Pattern
@@ -23,11 +22,9 @@ from pipeline.query.text import (
     Ints,
     Mask,
     Needle,
-    as_column,
     equal_values,
     having,
 )
-from pipeline.store.message_column import MessageColumn
 from pipeline.store.templates import VARIABLE
 
 Check = Callable[[], None]
@@ -108,9 +105,6 @@ class Matcher(ABC):
         verdicts[~fixed] = OPEN
         return verdicts
 
-    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:  # noqa: B027
-        """Decide more of an opened block's templates, in place."""
-
 
 _BETWEEN_CHECKS: Final = 1024
 
@@ -157,21 +151,6 @@ class Tokens(Matcher):
         verdicts[self._touching(data, ends)] = OPEN
         verdicts[self.searched.match(data, ends)] = ALWAYS
         return verdicts
-
-    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
-        """Look at the variables: most can't hold the parts that they would have to."""
-        runs = self.searched.in_variables
-        opened = np.flatnonzero(verdicts == OPEN).tolist()
-        if not runs or not opened:
-            return
-        lengths, data = column.marked(lambda slots: slots.may_hold(runs))
-        data = data if self.searched.exact else data.lower()
-        ends = ends_of(lengths, 1)
-        starts = ends - lengths
-        search = self.searched.in_template.search
-        for place in opened:
-            if search(data, int(starts[place]), int(ends[place])) is None:
-                verdicts[place] = NEVER
 
     def _touching(self, data: bytes, ends: Ints) -> Mask:
         """Templates in which a variable could be a part of what is looked for."""
@@ -302,20 +281,6 @@ class Expression(Matcher):
             verdicts[found] = ALWAYS
         verdicts[fixed] = np.where(found, ALWAYS, NEVER)[fixed]
         return verdicts
-
-    def refine(self, verdicts: Verdicts, column: MessageColumn) -> None:
-        """What it needs may be missing in the variables too."""
-        opened = np.flatnonzero(verdicts == OPEN)
-        templates = column.templates
-        data, ends = as_column([templates[place] for place in opened.tolist()])
-        for texts in self.needed:
-            best: Verdicts = np.zeros(len(opened), np.uint8)
-            for each in texts:
-                judged: Verdicts = np.zeros(len(verdicts), np.uint8)
-                judged[opened] = each.judge(data, ends)
-                each.refine(judged, column)
-                best = np.maximum(best, judged[opened])
-            verdicts[opened[best == NEVER]] = NEVER
 
 
 _FEW: Final = 16

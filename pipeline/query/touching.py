@@ -7,7 +7,7 @@ searched one by one took 60 ms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,8 @@ class Slotted(NamedTuple):
     firsts: Ints
     """Its first slot."""
     held: Held
+    lacking: Callable[[bytes], Mask] | None = None
+    """Slots whose texts are known not to have a run, where they may be read."""
 
 
 class Touching(NamedTuple):
@@ -46,6 +48,8 @@ class Touching(NamedTuple):
         here = np.flatnonzero(first[self.templates] >= 0)
         for (run, whole), slots in zip(self.runs, self.slots, strict=True):
             may = np.append(block.held.may_hold(run, whole), np.True_)
+            if block.lacking is not None and len(run) > 1:
+                may[:-1] &= ~block.lacking(run)
             slot = slots[here]
             at = np.where(slot < 0, -1, first[self.templates[here]] + slot)
             here = here[may[at]]

@@ -9,7 +9,6 @@ and how long it is follows from codes and slots, and one gather copies all of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -30,7 +29,7 @@ from pipeline.compression import Bytes
 from pipeline.store.pieces import Templates, parse_templates
 from pipeline.store.slots import Held, Mask, Slots
 from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
-from pipeline.store.templates import VARIABLE, Ids, ids_of, text_ids
+from pipeline.store.templates import Ids, ids_of, text_ids
 
 _ROWS: Final = 4096
 """Rows rebuilt together: their arrays stay in the cache, and memory is bounded."""
@@ -43,9 +42,6 @@ _ROOM: Final = 1 << 16
 
 _LENGTH: Final = 4
 """Bytes of a length in the TEXT data of rebuilt messages."""
-
-_UNWANTED: Final = 0xFE
-"""Stands, in place of a variable, for one that is of no interest."""
 
 
 class Source(Protocol):
@@ -220,13 +216,9 @@ class MessageColumn(Column):
         wanted[codes] = True
         return np.flatnonzero(wanted[self.codes])
 
-    def marked(self, wanted: Callable[[Slots], Mask]) -> Texts:
-        """The templates, with 0xFE in the place of variables that are not wanted."""
-        texts = self._read_templates().texts
-        keep = wanted(self._open().slots)
-        data = np.frombuffer(bytearray(texts.data), np.uint8)
-        data[np.flatnonzero(data == VARIABLE[0])[~keep]] = _UNWANTED
-        return Texts(texts.lengths, data.tobytes())
+    def lacking(self, run: bytes) -> Mask:
+        """Slots of texts of which none has a folded run."""
+        return self._open().slots.lacking(run)
 
     def held(self) -> Held:
         """What the variables of each slot may have; worth keeping."""

@@ -19,7 +19,6 @@ slots in the order of templates (g slots in all), written as `forms` says.  Data
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -277,41 +276,12 @@ class Slots:
         narrow = np.uint16 if len(kinds) < 1 << 16 else np.uint32
         return Held(kinds, of_slots.astype(narrow))
 
-    def may_hold(self, runs: Sequence[tuple[bytes, bool]]) -> Mask:
-        """Slots of which a value may have one of the runs of token characters.
-
-        A run is folded; True with it: the value may be the run.
-        """
-        folded = self.text.tobytes().lower()
-        known = np.bincount(np.frombuffer(folded, np.uint8), minlength=256) > 0
-        masks = [self._may_hold(run, folded, known) for run, _ in runs]
-        size = self.prefixes + self.suffixes + self._widths
-        for mask, (run, whole) in zip(masks, runs, strict=True):
-            if whole:
-                mask &= (self._forms != HEX) | (size == len(run))
-        found: Mask = np.logical_or.reduce(masks)
-        return found
-
-    def _may_hold(self, run: bytes, folded: bytes, known: Mask) -> Mask:
-        size = self.prefixes + self.suffixes
-        text = self._forms == TEXT
-        if not all(known[byte] for byte in run):
-            text[size == 0] = False
-        elif (text & (size == 0)).any():
-            text[size == 0] &= run in folded
-        ends = np.cumsum(size)
-        affixes = np.frombuffer(self.affixes.tobytes().lower(), np.uint8)
-        may: Mask = np.ones(len(size), np.bool_)
-        for byte in sorted(set(run)):
-            before = np.concatenate([[0], np.cumsum(affixes == byte)])
-            held = before[ends] > before[ends - size]
-            held |= text & known[byte]
-            if byte in b"0123456789":
-                held |= self._numeric
-            if byte in b"0123456789abcdef":
-                held |= self._forms == HEX
-            may &= held
-        return may
+    def lacking(self, run: bytes) -> Mask:
+        """Slots of texts without affixes, if none of all texts has a folded run."""
+        mask: Mask = (self._forms == TEXT) & (self.prefixes + self.suffixes == 0)
+        if run in self.text.tobytes().lower():
+            mask[:] = False
+        return mask
 
     def values(self, slots: Ints, ranks: Ints) -> Values:
         """The text of some values, without affixes: the rank-th of each slot."""

@@ -43,3 +43,30 @@ def test_digits_are_no_letters_and_sizes_are_known() -> None:
     assert held.may_hold(b"to", whole=False).tolist() == [False, False]
     assert held.may_hold(b"af3", whole=False).tolist() == [False, True]
     assert held.may_hold(b"af3", whole=True).tolist() == [False, False]
+
+
+def test_texts_are_read_for_a_run_that_their_bytes_allow() -> None:
+    """Words of the bytes `o` and `t` have no `to`, unless one has it somewhere."""
+    column = column_of(encode([b"a o1t", b"a t22o"]))
+    assert column.lacking(b"to").tolist() == [True]
+    assert column.lacking(b"t2").tolist() == [False]
+    other = column_of(encode([b"a 1To2", b"a t22o"]))
+    assert other.lacking(b"to").tolist() == [False]
+
+
+def test_texts_that_begin_alike_are_not_judged_by_their_rest() -> None:
+    """What all values of a slot begin with stands elsewhere."""
+    column = column_of(encode([b"a to1t", b"a to22o"]))
+    assert column.lacking(b"to").tolist() == [False]
+
+
+def test_what_is_lacking_decides_templates() -> None:
+    """A slot that could hold a run by its bytes holds it in no text."""
+    column = column_of(encode([b"a o1t x", b"a t22o x"] * 2))
+    matcher = Tokens(Needle("to", left=False, right=False))
+    found = find_touching(matcher, *as_column(column.templates))
+    assert found is not None
+    places = np.arange(column.template_count, dtype=np.uint32)
+    block = Slotted(places, column.first_slots, column.held())
+    assert found.possible(block).all()
+    assert not found.possible(block._replace(lacking=column.lacking)).any()
