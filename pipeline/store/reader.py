@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
+import numpy as np
+
 from pipeline.errors import ColumnError, FrameError, StoreError
 from pipeline.store import bloom, compacted, cuts
 from pipeline.store.block import (
@@ -29,7 +31,7 @@ from pipeline.store.live import Live
 from pipeline.store.opened import CompactedBlock, Covered
 from pipeline.store.patterns import BlockPatterns, no_patterns, parse_patterns
 from pipeline.store.schema import COMPACTED, FILTER_BITS, PURGED
-from pipeline.store.template_table import TemplateTable, read_table
+from pipeline.store.template_table import Ids, TemplateTable, read_table
 
 
 class Header(NamedTuple):
@@ -321,6 +323,12 @@ class Reader:
             rows = self._fetch(statement) if self._has_compacted else []
             self._templates = self._last_compacted, read_table(rows)
         return self._templates[1]
+
+    def template_ids(self) -> Ids:
+        """The ids of all templates, ascending, sound or not: what the table holds."""
+        statement = "SELECT id FROM patterns"
+        rows = self._fetch(statement) if self._has_compacted else []
+        return np.sort(np.array([row[0] for row in rows], np.int64).view(np.uint64))
 
     def blocks_without(self, token_hash: int) -> frozenset[int]:
         """The compacted blocks that certainly do not hold the token."""

@@ -57,12 +57,15 @@ def read_table(rows: Iterable[Any]) -> TemplateTable:
     return TemplateTable(keys[order], texts, first, last)
 
 
-def room(table: TemplateTable, most: int = PATTERNS_MAX) -> Allowed:
-    """Allows the templates of the table, and as many new ones as it has room for."""
-    left = most - len(table.ids)
+def room(known: Ids, most: int = PATTERNS_MAX) -> Allowed:
+    """Allows the templates of the table, and as many new ones as it has room for.
+
+    `known`: the ids in the table, ascending.
+    """
+    left = most - len(known)
 
     def allowed(ids: Ids) -> npt.NDArray[np.bool_]:
-        known = np.isin(ids, table.ids)
-        return known | (np.cumsum(~known) <= left)
+        new = ~np.isin(ids, known)
+        return ~new | (np.cumsum(new) <= left)
 
     return allowed

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from pipeline.batch.layout import NUMBER, REQUIRED, SHAPE
 from pipeline.errors import FrameError, StoreError
 from pipeline.ingester.compaction.policy import choose
@@ -16,7 +18,7 @@ from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, PAYLOAD_BYTES
 from pipeline.store.block import Block
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.reader import Header, Reader
-from pipeline.store.template_table import PATTERNS_MAX, Allowed, room
+from pipeline.store.template_table import Allowed, Ids, room
 
 
 class Merged(NamedTuple):
@@ -32,19 +34,19 @@ class Templates:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._at_most: int | None = None
+        self._known: Ids | None = None
 
     def allowed(self) -> Allowed:
-        """What `compact` may use; the table is read only when it could be full."""
-        if self._at_most is None or self._at_most > PATTERNS_MAX // 2:
-            table = self._reader.templates()
-            self._at_most = len(table.ids)
-            return room(table)
-        return None
+        """What `compact` may use; the table is read once, as only swaps fill it."""
+        if self._known is None:
+            self._known = self._reader.template_ids()
+        return room(self._known)
 
     def note(self, block: Compacted) -> None:
-        """A block that was swapped in: its templates may be new ones."""
-        self._at_most = (self._at_most or 0) + len(block.templates)
+        """A block that was swapped in: its templates are in the table now."""
+        if self._known is not None:
+            ids = np.array([each[0] for each in block.templates], np.uint64)
+            self._known = np.union1d(self._known, ids)
 
 
 @dataclass(slots=True)
