@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from pipeline.level import Level
 
@@ -83,3 +83,18 @@ class Detector(Protocol):
 
     def evaluate(self, now: int) -> list[Finding]:
         """What has opened, closed or changed since the last time."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A detector that is told of the past before it is evaluated for the first time.
+
+    Past counts that are recent enough for its windows come by `observe_counts` too,
+    second by second, each with the `now` of its time.
+    """
+
+    def learn_counts(self, counts: Counts, step: int) -> None:
+        """Past counts in steps of so many seconds, by time; there may be several."""
+
+    def learn_events(self, events: Sequence[Event]) -> None:
+        """Groups that the store has; `second` is of the first entry of each."""

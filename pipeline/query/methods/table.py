@@ -6,8 +6,10 @@ from typing import Final
 
 from pipeline.query.methods import (
     aggregate,
+    counts,
     delete,
     describe,
+    events,
     explain,
     export,
     facets,
@@ -28,6 +30,7 @@ _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, aggregate, histogram, facets, patterns, tail),
     *(describe, get_entry, get_context, get_trace, get_alerts),
     *(explain, export, delete),
+    *(counts, events),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
