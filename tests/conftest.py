@@ -33,8 +33,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item):
-    """With CI=true a fault that the machine can run must not be skipped."""
+    """With CI=true a fault that the machine can run must not be skipped.
+
+    What was logged is made fit to be sent: xdist's workers report as UTF-8, which has
+    no lone surrogates, and some tests log them.
+    """
     report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode())
+        for name, text in report.sections
+    ]
     excused = item.stash.get(_EXCUSED, False) or os.environ.get("CI") != "true"
     if report.skipped and "faults" in item.path.parts and not excused:
         report.outcome = "failed"
