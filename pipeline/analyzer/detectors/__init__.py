@@ -1,0 +1,1 @@
+"""Detectors: each watches for one thing, in bounded memory; pure."""

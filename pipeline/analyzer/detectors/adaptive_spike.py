@@ -1,0 +1,316 @@
+"""Spikes against a source's own baseline: more entries of a level than chance explains.
+
+Counts of the last 10 s, a minute, five and thirty are held against what is usual at
+this time of day. A finding needs all of: `minimum` entries, `factor` times the usual,
+and a chance below `probability` by a negative binomial of the rate and its own spread.
+A source that keeps on having findings has to be ever more unusual for the next one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.analyzer.detectors.baseline import SLOT, slot_of, surprise
+from pipeline.analyzer.detectors.queries import of_source
+from pipeline.analyzer.detectors.rate_series import (
+    MINUTE,
+    STEP,
+    WINDOWS,
+    RateSeries,
+)
+from pipeline.analyzer.detectors.sliding import JUMP, Ticker
+from pipeline.analyzer.findings import IGNORED, Counts, Event, Finding, State
+from pipeline.level import LEVEL_NAMES, Level
+
+SERIES: Final = 2_000
+"""Series with a baseline, 3 KB each; the others are counted as untracked."""
+
+WARM_UP: Final = 3_600
+"""Seconds that a source must have been seen before it is judged."""
+
+ACCEPT: Final = 6 * 3_600
+"""After so many seconds what is unusual is the new usual."""
+
+FORGET: Final = 3 * 86_400
+"""Seconds after which a series without an entry is given up."""
+
+_CALM_WINDOW: Final = 2
+_CALM: Final = 1 / 3
+"""Over when five minutes are no more unusual than this share of the limit."""
+
+_TIRED: Final = 0.5
+_REST: Final = math.exp(-MINUTE / 86_400)
+_GROWTH: Final = 2
+
+Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A finding that goes on."""
+
+    window: int
+    told: float
+    since: int
+    begun: int
+
+
+class AdaptiveSpikes:
+    """One finding for each source and level that is far above its usual rate."""
+
+    name = "adaptive_spike"
+
+    def __init__(
+        self,
+        factor: float = 2.0,
+        minimum: int = 10,
+        probability: float = 1e-9,
+        level: int = Level.WARN,
+    ) -> None:
+        self.untracked = 0
+        self._ticker = Ticker()
+        self._series: dict[Key, RateSeries] = {}
+        self._seen: dict[str, int] = {}
+        """When each source was first seen, by the ticker."""
+        self._fresh: set[Key] = set()
+        self._open: dict[Key, _Open] = {}
+        self._tired: dict[Key, float] = {}
+        self._minute = 0
+        self.configure(factor, minimum, probability, level)
+
+    def configure(
+        self, factor: float, minimum: int, probability: float, level: int
+    ) -> None:
+        """Other thresholds from now on; what was learnt stays."""
+        self._factor = factor
+        self._minimum = minimum
+        self._limit = -math.log(probability)
+        self._level = level
+
+    def restore(self, rows: Counts, now: int, width: int = MINUTE) -> None:
+        """Learn from the past: rows of (second, source, level, count), each the sum of
+        `width` seconds from `second` on; the half hours that were before `now`'s.
+
+        What the current windows hold comes by `observe_counts`.
+        """
+        sums: dict[Key, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+        first: dict[str, int] = {}
+        for second, source, level, count in rows:
+            slot = int(second) // SLOT
+            first[str(source)] = min(first.get(str(source), slot), slot)
+            sums[str(source), _step(int(level))][slot] += int(count)
+        alive = sorted({slot for one in sums.values() for slot in one})
+        for source, slot in first.items():
+            if source not in IGNORED and len(self._seen) < SERIES:
+                age = now - slot * SLOT
+                known = self._seen.get(source, self._ticker.elapsed)
+                self._seen[source] = min(known, self._ticker.elapsed - age)
+        for key, by_slot in sums.items():
+            series = self._series_of(key)
+            if series is None:
+                continue
+            for slot in alive:
+                if first[key[0]] <= slot < now // SLOT:
+                    series.base.learn(
+                        slot_of(slot * SLOT), by_slot.get(slot, 0.0) / SLOT
+                    )
+        if width <= MINUTE:
+            self._restore_spread(rows, width)
+
+    def _restore_spread(self, rows: Counts, width: int) -> None:
+        for second, source, level, count in rows:
+            series = self._series.get((str(source), _step(int(level))))
+            if series is not None and series.base.known:
+                expected = series.base.rate(int(second)) * width
+                # rarer ones lack the rows of 0
+                if expected >= 5:
+                    series.restore_spread(float(count), expected)
+
+    def observe_counts(self, counts: Counts, now: int) -> None:
+        """Take in rows of (second, source, level, count), which arrived at `now`."""
+        self._advance(now)
+        elapsed = self._ticker.elapsed
+        head = elapsed // STEP
+        for second, source, level, count in counts:
+            if source in IGNORED:
+                continue
+            if source not in self._seen and len(self._seen) < SERIES:
+                self._seen[str(source)] = elapsed
+            if int(level) < self._level:
+                continue
+            key = str(source), _step(int(level))
+            series = self._series.get(key) or self._series_of(key)
+            if series is None:
+                self.untracked += int(count)
+                continue
+            age = max(0, now - int(second))
+            series.ring.add((elapsed - age) // STEP, int(count))
+            series.last = head
+            self._fresh.add(key)
+
+    def observe_events(self, events: Sequence[Event], now: int) -> None:
+        """Nothing: summaries have all that counts."""
+
+    def evaluate(self, now: int) -> list[Finding]:
+        """What has opened and closed since the last time, or doubled."""
+        self._advance(now)
+        findings: list[Finding] = []
+        for key in self._fresh.union(self._open):
+            series = self._series.get(key)
+            if series is None:
+                continue
+            held = self._open.get(key)
+            found = (
+                self._judge(key, series, now)
+                if held is None
+                else self._look(key, series, held, now)
+            )
+            if found is not None:
+                findings.append(found)
+        self._fresh.clear()
+        return findings
+
+    def _judge(self, key: Key, series: RateSeries, now: int) -> Finding | None:
+        if series.ring.total < self._minimum or not self._warm(key[0], series):
+            return None
+        limit = self._limit * (1 + _TIRED * self._tired.get(key, 0.0))
+        for window in range(len(WINDOWS)):
+            count, expected, much = self._measure(series, window, now)
+            if much < limit:
+                continue
+            since = now - self._covered(window)
+            held = _Open(window, count, since, self._ticker.watched)
+            self._open[key] = held
+            self._tired[key] = self._tired.get(key, 0.0) + 1
+            return self._finding(key, State.OPEN, held, count, expected, now)
+        return None
+
+    def _look(
+        self, key: Key, series: RateSeries, held: _Open, now: int
+    ) -> Finding | None:
+        """Whether an open one is over, or twice what was said."""
+        window = max(held.window, _CALM_WINDOW)
+        count, expected, much = self._measure(series, window, now)
+        accepted = self._ticker.watched - held.begun >= ACCEPT
+        if accepted:
+            series.accept(max(0.1, count / expected))
+        if accepted or much < self._limit * _CALM:
+            del self._open[key]
+            return self._finding(
+                key, State.CLOSED, held, count, expected, now, accepted=accepted
+            )
+        count, expected, _ = self._measure(series, held.window, now)
+        if count < _GROWTH * held.told:
+            return None
+        held.told = count
+        return self._finding(key, State.OPEN, held, count, expected, now)
+
+    def _measure(
+        self, series: RateSeries, window: int, now: int
+    ) -> tuple[int, float, float]:
+        """Count, what is usual, and how surprising it is: 0 below the other limits."""
+        count = series.count(window)
+        covered = self._covered(window)
+        expected = series.rate(now - covered // 2) * covered
+        if count < self._minimum or count < self._factor * expected:
+            return count, expected, 0.0
+        spread = series.spread(window, expected)
+        return count, expected, surprise(count, expected, spread)
+
+    def _covered(self, window: int) -> int:
+        """Seconds that the full steps and the last one have so far."""
+        return WINDOWS[window] + self._ticker.elapsed % STEP
+
+    def _warm(self, source: str, series: RateSeries) -> bool:
+        seen = self._seen.get(source, self._ticker.elapsed)
+        return series.base.known and self._ticker.elapsed - seen >= WARM_UP
+
+    def _finding(
+        self,
+        key: Key,
+        state: State,
+        held: _Open,
+        count: int,
+        expected: float,
+        now: int,
+        *,
+        accepted: bool = False,
+    ) -> Finding:
+        source, level = key
+        window = held.window
+        if state is State.CLOSED:
+            window = max(window, _CALM_WINDOW)
+        seconds = WINDOWS[window]
+        usual = f"usual at this time: {expected:.3g}"
+        text = f"{count} {LEVEL_NAMES[level]} of {source} in {seconds} s, {usual}"
+        if accepted:
+            text = f"taken as usual from now on: {text}"
+        elif state is State.CLOSED:
+            text = f"back to usual: {text}"
+        elif count >= 2 * expected:
+            text = f"{count / expected:.3g} times the usual: {text}"
+        return Finding(
+            detector=self.name,
+            source=source,
+            key=LEVEL_NAMES[level],
+            state=state,
+            at=now,
+            since=held.since if state is State.OPEN else now,
+            value=count,
+            baseline=round(expected, 3),
+            threshold=round(max(self._minimum, self._factor * expected), 3),
+            window=seconds,
+            text=text,
+            query=of_source(source, level, only=True),
+            level=level,
+        )
+
+    def _series_of(self, key: Key) -> RateSeries | None:
+        """The series, new if need be; None beyond the limit."""
+        found = self._series.get(key)
+        if found is None and len(self._series) < SERIES and key[0] not in IGNORED:
+            found = self._series[key] = RateSeries(self._ticker.elapsed // STEP)
+            seen = self._seen.get(key[0], self._ticker.elapsed)
+            if self._ticker.elapsed - seen >= WARM_UP:
+                # the source was there and this level was not: usual is none
+                found.base.learn(0, 0.0)
+        return found
+
+    def _advance(self, now: int) -> None:
+        passed = self._ticker.advance(now)
+        head = self._ticker.elapsed // STEP
+        if head == self._ticker_head(passed):
+            return
+        for series in self._series.values():
+            series.ring.advance(head)
+        minute = self._ticker.elapsed // MINUTE
+        if minute != self._minute:
+            self._minute = minute
+            self._learn(now, minute, watched=0 <= passed <= JUMP)
+
+    def _ticker_head(self, passed: int) -> int:
+        """The step before the clock went on."""
+        return (self._ticker.elapsed - max(0, passed)) // STEP
+
+    def _learn(self, now: int, minute: int, *, watched: bool) -> None:
+        for key, tired in list(self._tired.items()):
+            self._tired[key] = tired * _REST
+            if tired < 0.01:
+                del self._tired[key]
+        oldest = self._ticker.elapsed // STEP - FORGET // STEP
+        for key, series in list(self._series.items()):
+            if series.last < oldest and key not in self._open:
+                del self._series[key]
+            elif watched:
+                series.learn(now, minute, calm=key not in self._open)
+            else:
+                series.skip()
+
+
+def _step(level: int) -> int:
+    """The name's own number: the steps between count as it."""
+    return 1 + (min(max(level, 1), 24) - 1) // 4 * 4

@@ -1,0 +1,82 @@
+"""What is usual at a time of day: learnt slot by slot, day by day; pure.
+
+A day has 48 slots. Each keeps an average over the days that gives the newest a third of
+the weight, so that a week forgets what was before and one odd day doesn't make a norm.
+Between the middles of two slots a rate is interpolated: a daily wave has no steps.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Final
+
+DAY: Final = 86_400
+SLOTS: Final = 48
+SLOT: Final = DAY // SLOTS
+
+NEWEST: Final = 1 / 3
+"""Weight of the newest day."""
+
+UNKNOWN: Final = -1.0
+
+
+def slot_of(second: int) -> int:
+    """Which slot of its day, by UTC."""
+    return second % DAY // SLOT
+
+
+class Seasonal:
+    """A rate for each slot of the day, and one for slots that never were."""
+
+    __slots__ = ("_mean", "_slots")
+
+    def __init__(self) -> None:
+        self._slots = array("f", [UNKNOWN]) * SLOTS
+        self._mean = UNKNOWN
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any slot."""
+        return self._mean != UNKNOWN
+
+    def learn(self, slot: int, rate: float) -> None:
+        """One day's rate of a slot."""
+        old = self._slots[slot]
+        self._slots[slot] = rate if old < 0 else old + NEWEST * (rate - old)
+        # the newest slot is the best guess for those that never were
+        self._mean = rate if self._mean < 0 else self._mean + 0.5 * (rate - self._mean)
+
+    def scale(self, factor: float) -> None:
+        """The whole day is so many times higher from now on."""
+        for slot, rate in enumerate(self._slots):
+            if rate >= 0:
+                self._slots[slot] = rate * factor
+        if self._mean >= 0:
+            self._mean *= factor
+
+    def rate(self, second: int) -> float:
+        """What is usual at a moment; 0 when nothing is known."""
+        place = second % DAY / SLOT - 0.5
+        slot = math.floor(place)
+        share = place - slot
+        before, after = self._slots[slot % SLOTS], self._slots[(slot + 1) % SLOTS]
+        if before < 0 or after < 0:
+            known = max(before, after)
+            return known if known >= 0 else max(0.0, self._mean)
+        return before + share * (after - before)
+
+
+def surprise(count: float, expected: float, spread: float) -> float:
+    """How unlikely it is to count so many or more, as -ln of a bound of the chance.
+
+    Counts are Poisson with a rate that itself varies by `spread` (its standard
+    deviation over its mean): a negative binomial, whose tail Chernoff's bound holds.
+    """
+    if count <= expected:
+        return 0.0
+    poisson = count * math.log(count / expected)
+    if spread <= 0:
+        return poisson - (count - expected)
+    shape = 1 / spread**2
+    return poisson - (count + shape) * math.log((count + shape) / (expected + shape))
