@@ -92,9 +92,12 @@ def _ask_pipeline(
         store = Pipeline(worker.ask)
         hits = store.word(known.rare_word)
         hit: Row | None = hits[len(hits) // 2] if hits else None
-        asked = questions(known, hit)
-        asked = [each for each in asked if _is_answered(each, store)]
-        expected = {each.name: each.same(each.ask(store)) for each in asked}
+        expected: dict[str, object] = {}
+        asked = [
+            each
+            for each in questions(known, hit)
+            if _is_answered(each, store, expected)
+        ]
         found.warm[OURS] = {each.name: _time(each, store) for each in asked}
         found.worker_bytes = memory_of(worker.pid)
     found.new = _new(asked, where, store.ids)
@@ -124,10 +127,12 @@ def _new(
     return {name: median(found) for name, found in times.items()}
 
 
-def _is_answered(question: Question, store: Pipeline) -> bool:
-    """Whether it is within the pipeline's limits; what isn't is told."""
+def _is_answered(
+    question: Question, store: Pipeline, expected: dict[str, object]
+) -> bool:
+    """Whether it is within the limits: notes the answer, or tells of the refusal."""
     try:
-        question.ask(store)
+        expected[question.name] = question.same(question.ask(store))
     except RuntimeError as error:
         print(f"{OURS} refuses {question.name}: {error}", flush=True)
         return False
@@ -171,7 +176,8 @@ def _ask_rival(
 def _reopened(question: Question, name: str, folder: Path, options: Options) -> float:
     drop_cached(folder / name)
     with opened(name, folder, options) as store:
-        store.run("SELECT 1") if hasattr(store, "run") else None
+        if hasattr(store, "run"):
+            store.run("SELECT 1")
         return _once(question, store)
 
 
