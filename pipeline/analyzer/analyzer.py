@@ -7,11 +7,11 @@ source in memory; it reads no database and imports neither numpy nor aiohttp.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from pipeline import clock, service, transport
-from pipeline.analyzer.channels import Channel, channels_of
+from pipeline.analyzer.channels.config import read_channels
 from pipeline.analyzer.follower import Follower, read_summary
 from pipeline.analyzer.spikes import Finding, SpikeDetector
 from pipeline.errors import FrameError
@@ -24,6 +24,13 @@ EVALUATE_SECONDS: Final = 1.0
 
 SUMMARIES_AT_ONCE: Final = 100
 """Summaries taken before signals and alerts are looked at again."""
+
+
+Channel = Callable[[Finding], None]
+
+
+def _console(finding: Finding) -> None:
+    service.say(f"alert: {finding}")
 
 
 class Analyzer:
@@ -57,7 +64,8 @@ class Analyzer:
 def run(settings: Settings) -> None:
     """Serve until asked to stop."""
     alerts = settings.alerts
-    channels = channels_of(alerts.channels) if alerts.enabled else []
+    given = read_channels(alerts.channels, os.environ) if alerts.enabled else []
+    channels = [_console for channel in given if channel.type == "console"]
     detector = SpikeDetector(alerts.error_spike_threshold, alerts.error_spike_window)
     analyzer = Analyzer(detector, channels)
     stop = service.stop_on_signals()

@@ -108,7 +108,7 @@ class Incident:
             self.take(finding)
 
     def _forget_closed(self) -> bool:
-        """Make room: the first reason that is over goes, never the one it is named for."""
+        """Make room: the first reason that is over goes, but for what names it."""
         for place, (key, finding) in enumerate(self.reasons.items()):
             if place and finding.state is State.CLOSED:
                 del self.reasons[key]

@@ -12,7 +12,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Final
 
-from pipeline.analyzer.channels import channels_of
+from pipeline.analyzer.channels.config import read_channels
 from pipeline.cli import process, procfile
 from pipeline.cli.child import Child
 from pipeline.cli.supervisor import Printer, Supervisor
@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     settings = process.settings_of(arguments)
     # else the analyzer would refuse them again at each restart
     if settings.alerts.enabled:
-        channels_of(settings.alerts.channels)
+        read_channels(settings.alerts.channels, os.environ)
     programs = procfile.programs(arguments.procfile)
     if not settings.server.auto_start:
         programs = [p for p in programs if p.words != (*procfile.OWN, "gateway")]

@@ -15,10 +15,8 @@ import msgpack
 import pytest
 
 from pipeline import transport
-from pipeline.analyzer.analyzer import Analyzer
-from pipeline.analyzer.channels import channels_of
+from pipeline.analyzer.analyzer import Analyzer, _console
 from pipeline.analyzer.spikes import Finding, SpikeDetector
-from pipeline.errors import ConfigError
 from pipeline.wire.frame import SUMMARY_TOPIC
 
 NOW = 1_795_341_600
@@ -51,16 +49,9 @@ def test_a_bad_summary_is_said_and_counted() -> None:
     assert analyzer.take(_body(5, []), NOW) is None
 
 
-def test_unknown_channels_are_refused() -> None:
-    """The setting is named, with what there is."""
-    with pytest.raises(ConfigError, match=r"alerts.channels.*'pager'.*console"):
-        channels_of(["console", "pager"])
-
-
 def test_the_console_is_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     """One line an alert."""
-    for channel in channels_of(["console"]):
-        channel(Finding("api", opened=True, count=20, threshold=20, window=300))
+    _console(Finding("api", opened=True, count=20, threshold=20, window=300))
 
     expected = "alert: error spike: 20 errors of api in 300 s (threshold 20)\n"
     assert capfd.readouterr().err == expected
