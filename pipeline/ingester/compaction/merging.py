@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 import traceback
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.batch.layout import NUMBER, REQUIRED, SHAPE
-from pipeline.errors import FrameError, StoreError
+from pipeline.batch.seal import join
+from pipeline.errors import ColumnError, FrameError, StoreError
 from pipeline.ingester.compaction.policy import choose
 from pipeline.limits import BATCH_ROWS, BLOCK_COLUMNS, PAYLOAD_BYTES
 from pipeline.store.block import Block
@@ -27,6 +29,26 @@ class Merged(NamedTuple):
     block: Compacted
     blocks: int
     bytes: int
+
+    @property
+    def header(self) -> Header:
+        """As it will stand in the store, still without a number."""
+        made = self.block
+        return Header(
+            *(0, made.rows, made.size, made.minimum, made.maximum),
+            *(made.first, made.last, made.tier),
+        )
+
+
+def _expected(
+    headers: Sequence[Header], coming: Header | None, replaced: set[int]
+) -> Sequence[Header]:
+    """The blocks as they are once the one that is being swapped in stands there."""
+    if coming is None or not replaced.issubset(header.id for header in headers):
+        return headers
+    kept = [header for header in headers if header.id not in replaced]
+    place = bisect_left(kept, coming.first, key=lambda header: header.first)
+    return [*kept[:place], coming, *kept[place:]]
 
 
 class Templates:
@@ -43,10 +65,14 @@ class Templates:
         return room(self._known)
 
     def note(self, block: Compacted) -> None:
-        """A block that was swapped in: its templates are in the table now."""
+        """A block that is swapped in: its templates are in the table then."""
         if self._known is not None:
             ids = np.array([each[0] for each in block.templates], np.uint64)
             self._known = np.union1d(self._known, ids)
+
+    def forget(self) -> None:
+        """What was noted has not come to be."""
+        self._known = None
 
 
 @dataclass(slots=True)
@@ -55,6 +81,9 @@ class Merging:
 
     reader: Reader
     templates: Templates
+    settle: Callable[[], None]
+    """Waits until the block that came last is swapped in."""
+
     damaged: set[int] = field(default_factory=set)
     """Blocks that can't be read: they stay as they are."""
 
@@ -66,9 +95,11 @@ class Merging:
     def next(
         self, level: int, *, idle: bool = False, everything: bool = False
     ) -> Iterator[Merged]:
-        """New blocks, each to be swapped in before the next is asked for."""
+        """New blocks, each to be swapped in; the next is made meanwhile."""
+        coming: Header | None = None
+        replaced: set[int] = set()
         while True:
-            headers = self.reader.headers
+            headers = _expected(self.reader.headers, coming, replaced)
             choice = choose(
                 headers,
                 idle=idle,
@@ -78,9 +109,12 @@ class Merging:
             )
             if choice is None:
                 return
-            merged = self._merge(headers[choice.first : choice.end], level)
-            if merged is not None:
+            chosen = headers[choice.first : choice.end]
+            if coming in chosen:
+                self.settle()
+            elif (merged := self._merge(chosen, level)) is not None:
                 yield merged
+                coming, replaced = merged.header, set(merged.block.replaces)
             self.reader.refresh()
 
     def forget_gone(self) -> None:
@@ -99,8 +133,8 @@ class Merging:
                 return None
         try:
             made = compact(blocks, level, allowed=self.templates.allowed())
-        except (StoreError, FrameError):
-            self._blame(blocks)
+        except (StoreError, FrameError) as error:
+            self._blame(blocks, error)
             return None
         except Exception:  # noqa: BLE001 - one block must not end all compaction
             traceback.print_exc(file=sys.stderr)
@@ -134,16 +168,24 @@ class Merging:
         if any(each.id == header.id for each in self.reader.headers):
             self._lose([header.id])
 
-    def _blame(self, blocks: Sequence[Block]) -> None:
+    def _blame(self, blocks: Sequence[Block], error: Exception) -> None:
         """Find which of them can't be read: the others shall be merged."""
-        bad = []
-        for block in blocks:
-            try:
-                compact([block], 1)
-            except (StoreError, FrameError):
-                bad.append(block.id)
+        if isinstance(error, ColumnError):
+            self._lose([error.block])
+            return
+        bad = [block.id for block in blocks if not _is_readable(block)]
         self._lose(bad or [block.id for block in blocks])
 
     def _lose(self, ids: Sequence[int]) -> None:
         self.damaged.update(ids)
         self.counters["damaged_blocks"] += len(ids)
+
+
+def _is_readable(block: Block) -> bool:
+    """Whether its rows can be joined, which costs a quarter of making a block."""
+    try:
+        for _ in join([block.batch]):
+            pass
+        return len(block.runs.rows) > 0 and len(block.commits.rows) > 0
+    except (StoreError, FrameError):
+        return False

@@ -1,6 +1,6 @@
 """The process that compacts: orders on standard input, blocks on standard output.
 
-It can't write: each block that it makes is swapped in by the ingester before it makes
+It can't write: each block that it makes is swapped in by the ingester, while it makes
 the next. It ends with its input, at once, since it holds nothing that matters.
 """
 
@@ -77,6 +77,8 @@ class Pipe:
         self._orders, self._replies = orders, replies
         self._inbox: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._kept: deque[Order] = deque()
+        self._is_swapping = False
+        self._error: str | None = None
         Thread(target=self._read, name="orders", daemon=True).start()
 
     def _read(self) -> None:
@@ -102,20 +104,28 @@ class Pipe:
     def has_order(self) -> bool:
         """Whether somebody waits: compaction can be gone on with later."""
         while not self._inbox.empty():
-            order = self._inbox.get()
-            if order["kind"] != "news":
-                self._kept.append(order)
+            self._sort(self._inbox.get())
         return bool(self._kept)
 
-    def swap(self, block: Compacted, **told: Any) -> int:
-        """Have a block swapped in; its id. Raises RefusedError."""
+    def swap(self, block: Compacted, **told: Any) -> None:
+        """Have a block swapped in, once the one before it is; see `settle`."""
+        self.settle()
         self.send(kind="swap", block=block.pack(), **told)
-        while (order := self._inbox.get())["kind"] != "swapped":
-            if order["kind"] != "news":
-                self._kept.append(order)
-        if order["error"] is not None:
-            raise RefusedError(order["error"])
-        return int(order["id"])
+        self._is_swapping = True
+
+    def settle(self) -> None:
+        """Wait until nothing is being swapped in; raises RefusedError if it was not."""
+        while self._is_swapping:
+            self._sort(self._inbox.get())
+        error, self._error = self._error, None
+        if error is not None:
+            raise RefusedError(error)
+
+    def _sort(self, order: Order) -> None:
+        if order["kind"] == "swapped":
+            self._is_swapping, self._error = False, order["error"]
+        elif order["kind"] != "news":
+            self._kept.append(order)
 
 
 @dataclass(slots=True)
@@ -142,7 +152,7 @@ class Worker:
         self._reader = Reader(self.path)
         self._headers = Headers(self._reader)
         self._templates = Templates(self._reader)
-        self._merging = Merging(self._reader, self._templates)
+        self._merging = Merging(self._reader, self._templates, self.pipe.settle)
 
     def serve(self) -> None:
         """Work until the process ends."""
@@ -162,6 +172,7 @@ class Worker:
         """Until an order waits, or nothing is left that is worth it."""
         if clock.monotonic() < self._resume:
             return
+        self.pipe.settle()  # a pass that failed may have left one
         self._see()
         idle = clock.monotonic() - self._moved > IDLE_SECONDS
         level = self.levels[idle]
@@ -172,6 +183,7 @@ class Worker:
             self._tell()
             if self.pipe.has_order:
                 break
+        self.pipe.settle()
         self._back_off = 0.0
         self._merging.forget_gone()
         self._tell(at_once=worked)
@@ -200,6 +212,7 @@ class Worker:
 
     def _fail(self, error: StoreError) -> None:
         """Nothing has changed; try again a while later."""
+        self._templates.forget()
         if not self._back_off:
             service.say(f"compaction: {error}; trying again")
         self._back_off = min(
@@ -227,6 +240,7 @@ class Worker:
             told = {"error": error.problem, "field": error.field, "hint": error.hint}
             self.pipe.send(kind="done", request=order["request"], **told)
         except (QueryError, StoreError, FrameError) as error:
+            self._templates.forget()
             self.pipe.send(kind="done", request=order["request"], error=str(error))
         else:
             self.pipe.send(kind="done", request=order["request"], result=result)
@@ -245,6 +259,7 @@ class Worker:
             totals["rows"] += each.block.rows
             totals["bytes_before"] += each.bytes
             totals["bytes_after"] += each.block.size
+        self.pipe.settle()
         self._tell(at_once=True)
         return dict(totals)
 
@@ -266,6 +281,7 @@ class Worker:
                         deleted=each.deleted,
                         freed=each.bytes,
                     )
+                    self.pipe.settle()
                     self._templates.note(each.block)
                 break
             except RefusedError:
