@@ -64,8 +64,8 @@ class Event:
     pattern: int
     template: str
     count: int
-    path: str
-    durations: Sequence[float]
+    path: str = ""
+    durations: Sequence[float] = ()
 
 
 class Detector(Protocol):
@@ -86,15 +86,23 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class Learner(Protocol):
-    """A detector that is told of the past before it is evaluated for the first time.
+class LearnsCounts(Protocol):
+    """A detector that is told of past counts before it is evaluated for the first time.
 
-    Past counts that are recent enough for its windows come by `observe_counts` too,
-    second by second, each with the `now` of its time.
+    What is recent enough for its windows comes by `observe_counts` too, second by
+    second, each with the `now` of its time.
     """
 
-    def learn_counts(self, counts: Counts, step: int) -> None:
-        """Past counts in steps of so many seconds, by time; there may be several."""
+    def restore(self, rows: Counts, now: int, width: int) -> None:
+        """Past counts, each the sum of `width` seconds from its second on.
 
-    def learn_events(self, events: Sequence[Event]) -> None:
-        """Groups that the store has; `second` is of the first entry of each."""
+        There may be several calls, of times that don't overlap, the oldest first.
+        """
+
+
+@runtime_checkable
+class LearnsEvents(Protocol):
+    """A detector that is told which patterns the store has, before anything else."""
+
+    def restore_events(self, events: Sequence[Event], now: int) -> None:
+        """Groups of WARN and above; `second` is of the first entry of each."""
