@@ -93,33 +93,41 @@ class AdaptiveSpikes:
 
     def restore(self, rows: Counts, now: int, width: int = MINUTE) -> None:
         """Learn from the past: rows of (second, source, level, count), each the sum of
-        `width` seconds from `second` on; the half hours that were before `now`'s.
+        `width` seconds from `second` on.
 
-        What the current windows hold comes by `observe_counts`.
+        Half hours count that are whole, and in which any source has an entry. What the
+        current windows hold comes by `observe_counts`.
         """
         sums: dict[Key, dict[int, float]] = defaultdict(lambda: defaultdict(float))
         first: dict[str, int] = {}
-        for second, source, level, count in rows:
-            slot = int(second) // SLOT
-            first[str(source)] = min(first.get(str(source), slot), slot)
-            sums[str(source), _step(int(level))][slot] += int(count)
+        end = 0
+        for second, name, level, count in rows:
+            if name not in IGNORED:
+                slot, source = int(second) // SLOT, str(name)
+                first[source] = min(first.get(source, slot), slot)
+                sums[source, _step(int(level))][slot] += int(count)
+                end = max(end, int(second) + width)
         alive = sorted({slot for one in sums.values() for slot in one})
+        whole = [slot for slot in alive if (slot + 1) * SLOT <= min(end, now)]
         for source, slot in first.items():
-            if source not in IGNORED and len(self._seen) < SERIES:
-                age = now - slot * SLOT
-                known = self._seen.get(source, self._ticker.elapsed)
-                self._seen[source] = min(known, self._ticker.elapsed - age)
-        for key, by_slot in sums.items():
-            series = self._series_of(key)
-            if series is None:
+            self._see(source, now - slot * SLOT)
+        for key in list(self._series.keys() | sums.keys()):
+            series = self._series_of(key) if key[1] >= self._level else None
+            if series is None or key[0] not in first:
                 continue
-            for slot in alive:
-                if first[key[0]] <= slot < now // SLOT:
-                    series.base.learn(
-                        slot_of(slot * SLOT), by_slot.get(slot, 0.0) / SLOT
-                    )
+            for slot in whole:
+                # a source's own first one is not a whole one
+                if slot > first[key[0]]:
+                    count = sums[key].get(slot, 0.0)
+                    series.base.learn(slot_of(slot * SLOT), count / SLOT)
         if width <= MINUTE:
             self._restore_spread(rows, width)
+
+    def _see(self, source: str, age: int) -> None:
+        """It was there so many seconds ago."""
+        first = self._ticker.elapsed - age
+        if source in self._seen or len(self._seen) < SERIES:
+            self._seen[source] = min(first, self._seen.get(source, first))
 
     def _restore_spread(self, rows: Counts, width: int) -> None:
         for second, source, level, count in rows:
@@ -138,8 +146,8 @@ class AdaptiveSpikes:
         for second, source, level, count in counts:
             if source in IGNORED:
                 continue
-            if source not in self._seen and len(self._seen) < SERIES:
-                self._seen[str(source)] = elapsed
+            if source not in self._seen:
+                self._see(str(source), 0)
             if int(level) < self._level:
                 continue
             key = str(source), _step(int(level))

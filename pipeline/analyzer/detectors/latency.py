@@ -1,0 +1,306 @@
+"""Requests that take longer than usual: p95 of `duration_ms` by source and path.
+
+Of each series a fading histogram of the last day says what p95 is usual. A finding
+needs p95 of a window to be `factor` times that, and more durations beyond it than
+chance explains: a binomial tail of how many there usually are. So a slow request does
+not make a finding where there are few, and a small step is seen where there are many.
+
+A segment of a path that holds a digit is `*`, so that ids don't make series.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pipeline.analyzer.detectors.histogram import Histogram, bucket_of
+from pipeline.analyzer.detectors.queries import of_path, of_source
+from pipeline.analyzer.detectors.sliding import Ticker
+from pipeline.analyzer.findings import IGNORED, Counts, Event, Finding, State
+from pipeline.level import Level
+
+SERIES: Final = 500
+"""Series with a baseline, 5 KB each; durations of others are counted as untracked."""
+
+STEP: Final = 10
+WINDOWS: Final = (30, 300)
+"""Seconds: busy paths are judged by the first, others by the second."""
+
+WARM_UP: Final = 1_800
+KNOWN: Final = 200
+"""Durations that a baseline needs."""
+
+ACCEPT: Final = 6 * 3_600
+"""Seconds after which what was slow is the new usual."""
+
+FORGET: Final = 2 * 86_400
+
+_RING: Final = WINDOWS[-1] // STEP
+_FADE: Final = 0.5 ** (WINDOWS[-1] / 43_200)
+"""Of five minutes: half a day halves what was, so that a day's wave is in it."""
+_LEAST_SHARE: Final = 0.01
+"""Of what is usually beyond: stragglers come in clusters."""
+_LIMIT: Final = 18.0
+"""Nats: a chance below 2e-8 for each look."""
+_P95: Final = 0.95
+
+Key = tuple[str, str]
+
+_ID: Final = re.compile(r"[^/]*\d[^/]*")
+
+
+def shape_of(path: str) -> str:
+    """A path without its query, with `*` for each segment that holds a digit."""
+    return _ID.sub("*", path.partition("?")[0])[:200]
+
+
+class _Series:
+    """Of one source and path: its past, and the steps of the last five minutes."""
+
+    __slots__ = (
+        "base",
+        "begun",
+        "counts",
+        "edge",
+        "fresh",
+        "head",
+        "last",
+        "older",
+        "opened",
+        "p95",
+        "recent",
+        "slow",
+        "told",
+        "window",
+    )
+
+    def __init__(self, now: int) -> None:
+        self.base = Histogram()
+        self.recent = Histogram()
+        """Of the five minutes that go on; `older` of those before."""
+        self.older = Histogram()
+        self.counts = array("L", bytes(array("L").itemsize * _RING))
+        self.slow = array("L", bytes(array("L").itemsize * _RING))
+        """Durations of each step, and how many of them were beyond `edge`."""
+        self.head = now // STEP
+        self.edge = -1
+        self.p95 = 0.0
+        self.begun = self.last = now
+        self.fresh = False
+        self.opened: int | None = None
+        self.window = 0
+        self.told = 0.0
+
+    def advance(self, head: int) -> None:
+        """Let the window end at this step."""
+        for step in range(max(self.head, head - _RING) + 1, head + 1):
+            self.counts[step % _RING] = self.slow[step % _RING] = 0
+        self.head = max(self.head, head)
+
+    def sums(self, window: int) -> tuple[int, int]:
+        """Durations of the last steps, and how many were slow."""
+        steps = range(self.head - WINDOWS[window] // STEP + 1, self.head + 1)
+        counts, slow = self.counts, self.slow
+        places = [step % _RING for step in steps]
+        return sum(counts[i] for i in places), sum(slow[i] for i in places)
+
+    def now_p95(self) -> float:
+        """Of the five minutes that go on, or with those before if they are young."""
+        if self.recent.total >= KNOWN / 4:
+            return self.recent.percentile(_P95)
+        both = Histogram()
+        both.merge(self.older)
+        both.merge(self.recent)
+        return both.percentile(_P95)
+
+
+class SlowPaths:
+    """One finding for each source and path that is much slower than usual."""
+
+    name = "latency"
+
+    def __init__(self, factor: float = 1.5, minimum: int = 20) -> None:
+        self.untracked = 0
+        self._ticker = Ticker()
+        self._series: dict[Key, _Series] = {}
+        self._period = 0
+        self._step = 0
+        self.configure(factor, minimum)
+
+    def configure(self, factor: float, minimum: int) -> None:
+        """Other limits: the factor for each series from its next five minutes on."""
+        self._factor = factor
+        self._minimum = minimum
+
+    def restore_durations(
+        self, rows: Iterable[tuple[str, str, int, float, float]], now: int
+    ) -> None:
+        """Learn from the past: rows of (source, path, count, p50, p95) of the last day.
+
+        Each is taken as a lognormal distribution, and weighs as its count does.
+        """
+        self._ticker.advance(now)
+        for source, path, count, p50, p95 in rows:
+            series = self._series_of((source, shape_of(path)))
+            if series is not None and source not in IGNORED and count > 0:
+                series.base.add_lognormal(count, p50, p95)
+                series.begun = self._ticker.elapsed - WARM_UP
+                self._set_edge(series)
+
+    def observe_counts(self, counts: Counts, now: int) -> None:
+        """Nothing: counts have no durations."""
+
+    def observe_events(self, events: Sequence[Event], now: int) -> None:
+        """Take in the groups of one committed batch that arrived at `now`."""
+        self._advance(now)
+        for event in events:
+            if not event.durations or event.source in IGNORED:
+                continue
+            age = max(0, now - event.second)
+            if age >= WINDOWS[-1]:
+                continue
+            series = self._series_of((event.source, shape_of(event.path)))
+            if series is None:
+                self.untracked += len(event.durations)
+                continue
+            self._take(series, event.durations, age)
+
+    def evaluate(self, now: int) -> list[Finding]:
+        """What became slow or is as usual again since the last time."""
+        self._advance(now)
+        findings = []
+        for key, series in self._series.items():
+            if series.opened is None and not series.fresh:
+                continue
+            series.fresh = False
+            if series.edge >= 0:
+                found = self._judge(key, series, now)
+                if found is not None:
+                    findings.append(found)
+        return findings
+
+    def _take(self, series: _Series, durations: Sequence[float], age: int) -> None:
+        buckets = [bucket_of(one) for one in durations]
+        series.recent.add(buckets)
+        series.last = self._ticker.elapsed
+        series.fresh = True
+        step = (self._ticker.elapsed - age) // STEP
+        if series.head - _RING < step <= series.head and series.edge >= 0:
+            series.counts[step % _RING] += len(buckets)
+            series.slow[step % _RING] += sum(one > series.edge for one in buckets)
+
+    def _judge(self, key: Key, series: _Series, now: int) -> Finding | None:
+        if series.opened is not None:
+            return self._look(key, series, now)
+        usual = max(_LEAST_SHARE, series.base.above(series.edge))
+        for window in range(len(WINDOWS)):
+            count, slow = series.sums(window)
+            if count < self._minimum or slow <= (1 - _P95) * count:
+                continue
+            if _binomial(slow, count, usual) >= _LIMIT:
+                series.opened, series.window = self._ticker.watched, window
+                series.told = series.now_p95()
+                return self._finding(key, series, State.OPEN, count, slow, now)
+        return None
+
+    def _look(self, key: Key, series: _Series, now: int) -> Finding | None:
+        """Over when the five minutes no longer are beyond, or are the new usual."""
+        count, slow = series.sums(len(WINDOWS) - 1)
+        accepted = self._ticker.watched - (series.opened or 0) >= ACCEPT
+        over = slow <= (1 - _P95) * count
+        if not accepted and not over:
+            return None
+        found = self._finding(key, series, State.CLOSED, count, slow, now)
+        series.opened = None
+        if not accepted:
+            # neither is what was slow history
+            series.older, series.recent = Histogram(), Histogram()
+        else:
+            series.base = Histogram()
+            series.base.merge(series.older)
+            self._set_edge(series)
+        return found
+
+    def _finding(
+        self, key: Key, series: _Series, state: State, count: int, slow: int, now: int
+    ) -> Finding:
+        source, path = key
+        window = WINDOWS[series.window if state is State.OPEN else -1]
+        p95 = series.now_p95()
+        where = f"{source} {path}".strip()
+        limit = series.p95 * self._factor
+        text = (
+            f"{where}: p95 is {p95:.3g} ms, usually {series.p95:.3g} ms; {slow} of"
+            f" {count} requests in {window} s took more than {limit:.3g} ms"
+        )
+        if state is State.CLOSED:
+            text = f"as fast as usual again, {text}"
+        since = now - window if state is State.OPEN else now
+        query = f"{of_source(source)} {of_path(path)}" if path else of_source(source)
+        return Finding(
+            detector=self.name,
+            source=source,
+            key=path,
+            state=state,
+            at=now,
+            since=since,
+            value=round(p95, 3),
+            baseline=round(series.p95, 3),
+            threshold=round(limit, 3),
+            window=window,
+            text=text,
+            query=f"{query} metadata.duration_ms:>{limit:.6f}",
+            level=Level.WARN,
+        )
+
+    def _set_edge(self, series: _Series) -> None:
+        if series.base.total >= KNOWN:
+            series.p95 = series.base.percentile(_P95)
+            series.edge = bucket_of(series.p95 * self._factor)
+
+    def _series_of(self, key: Key) -> _Series | None:
+        found = self._series.get(key)
+        if found is None and len(self._series) < SERIES:
+            found = self._series[key] = _Series(self._ticker.elapsed)
+        return found
+
+    def _advance(self, now: int) -> None:
+        self._ticker.advance(now)
+        step = self._ticker.elapsed // STEP
+        if step == self._step:
+            return
+        self._step = step
+        for series in self._series.values():
+            series.advance(step)
+        period = self._ticker.elapsed // WINDOWS[-1]
+        if period != self._period:
+            self._period = period
+            self._learn()
+
+    def _learn(self) -> None:
+        """Five minutes are over: those before them are history, if nothing is open."""
+        elapsed = self._ticker.elapsed
+        for key, series in list(self._series.items()):
+            if elapsed - series.last >= FORGET:
+                del self._series[key]
+                continue
+            if series.opened is None:
+                series.base.fade(_FADE)
+                series.base.merge(series.older)
+                if elapsed - series.begun >= WARM_UP:
+                    self._set_edge(series)
+            series.older, series.recent = series.recent, Histogram()
+
+
+def _binomial(hits: int, count: int, share: float) -> float:
+    """-ln of Chernoff's bound of the chance of so many hits or more."""
+    found = hits / count
+    if found <= share:
+        return 0.0
+    much = found * math.log(found / share)
+    if found < 1:
+        much += (1 - found) * math.log((1 - found) / (1 - share))
+    return count * much
