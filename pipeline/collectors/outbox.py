@@ -81,6 +81,7 @@ class Outbox:
     """Turns of the sender's thread, or starts of it, that have failed."""
     adopted_spools: int = 0
     adopted_rows: int = 0
+    adopted_torn_bytes: int = 0
     forged: int = 0
     unknown_levels: int = 0
     resent: int = 0
@@ -137,6 +138,7 @@ class Outbox:
             "resent_batches": self.resent,
             "adopted_spools": self.adopted_spools,
             "adopted_rows": self.adopted_rows,
+            "adopted_torn_bytes": self.adopted_torn_bytes,
             "forged": self.forged,
             "connected": self.connected,
             "last_error": self.last_error,

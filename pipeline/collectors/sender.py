@@ -175,9 +175,9 @@ class Sender:
     def _take_leave(self, link: Link, poller: transport.Poller) -> None:
         """Say that nothing follows, unless the last batch said so."""
         box, session = self._box, self.session
-        with box.accumulator.lock:  # callers may drop for a new reason
-            dropped = box.dropped_total - session.dropped_before
-        frames = session.window.farewell(dropped) if session.drained else None
+        if not session.drained:
+            return
+        frames = session.window.farewell(session.dropped_total)
         if frames is None or not link.send(frames):
             return
         link.watch_room(poller, wanted=False)
@@ -259,6 +259,7 @@ class Sender:
             box.spool_bytes = session.spool.bytes if session.spool else 0
             box.adopted_spools = adoption.spools
             box.adopted_rows = adoption.rows
+            box.adopted_torn_bytes = adoption.torn_bytes
             elsewhere = session.window.rejected - box.refused
             if elsewhere > 0:
                 box.rejected["by the ingester"] = elsewhere
@@ -371,8 +372,7 @@ class Sender:
             adoption.expire(now)
             adoption.send(link, now, 1)  # or a busy session would leave it nothing
         session.window.expire(now)
-        with box.accumulator.lock:  # callers may drop for a new reason
-            dropped = box.dropped_total - session.dropped_before
+        dropped = session.dropped_total
         while (frames := session.window.take(now, dropped)) is not None:
             if not link.send(frames):
                 session.window.untake()

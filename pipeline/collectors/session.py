@@ -69,11 +69,15 @@ class Session(Numbering):
                 self._box.lose(DAMAGED, missing)
         super().skip(number)
 
+    @property
+    def dropped_total(self) -> int:
+        """Rows dropped under this producer id that never had a number."""
+        with self._box.accumulator.lock:  # callers may drop for a new reason
+            return self._box.dropped_total - self.dropped_before
+
     def _note(self, spool: Spool) -> None:
         """Write down how far it is, for who adopts the spool."""
-        with self._box.accumulator.lock:
-            dropped = self._box.dropped_total - self.dropped_before
-        spool.note(Mark(self.window.durable, dropped))
+        spool.note(Mark(self.window.durable, self.dropped_total))
 
     def give_up(self) -> None:
         """Make room at the oldest end: a segment of the spool, or a share of memory."""

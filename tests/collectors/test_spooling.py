@@ -119,6 +119,26 @@ def test_what_close_could_not_send_the_next_session_does(
     assert files(tmp_path) == []
 
 
+def test_an_unfinished_write_of_who_died_is_counted(
+    away: RunningIngester, make: Make, tmp_path: Path
+) -> None:
+    """What stands behind the last whole record, in bytes."""
+    first = make(spool="overflow")
+    numbered(first, 0, 10)
+    assert not first.close(0)
+    segment = max((tmp_path / "spool").rglob("*.spool"))
+    with segment.open("ab") as file:
+        file.write(b"torn")
+
+    away.start()
+    second = make()
+    numbered(second, 10, 11)
+    wait_until(lambda: second.stats()["adopted_spools"] == 1)
+
+    assert second.stats()["adopted_rows"] == 10
+    assert second.stats()["adopted_torn_bytes"] == 4
+
+
 def test_a_killed_process_has_lost_nothing_that_it_had_logged(
     away: RunningIngester, make: Make, tmp_path: Path
 ) -> None:
