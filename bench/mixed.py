@@ -4,7 +4,9 @@
 
 The whole pipeline runs, compaction included. Live producers log at a rate that they
 share; CLIENTS clients ask the gateway QUESTIONS_A_SECOND questions each, in turn the
-newest 100 of a level and source, one trace id, a rare word, counts of an hour.
+newest 100 of a level and source, one trace id, a rare word, counts of an hour and,
+with `--scans`, how many messages hold a text. Words and texts are new ones each time:
+a query worker remembers what matched.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +41,11 @@ NEWEST: Final = "Q4 newest 100 of level and source"
 _ASKED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     NEWEST: ("query", {"sources": ["database"], "levels": ["ERROR"], "count": "none"}),
     "Q1 one trace id": ("query", {"trace_id": "ab" * 16, "count": "none"}),
-    "Q2 rare word": ("query", {"q": "splitbrain", "count": "none"}),
+    "Q2 rare word": ("query", {"q": "splitbrain{turn}", "count": "none"}),
     "Q5 counts of an hour": ("get_stats", {"timerange": "1h"}),
+}
+_SCANS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "Q9 count of a substring": ("query", {"q": "message:*t{turn}*", "limit": 1}),
 }
 
 
@@ -54,9 +59,10 @@ class Findings:
     milliseconds: dict[str, list[float]] = field(default_factory=dict)
 
 
-def ask(port: int) -> None:
+def ask(port: int, *, scans: bool) -> None:
     """All clients, in a process of their own: report milliseconds by question."""
-    found: dict[str, list[float]] = {name: [] for name in _ASKED}
+    asked = _ASKED | _SCANS if scans else _ASKED
+    found: dict[str, list[float]] = {name: [] for name in asked}
     ended = threading.Event()
     clients = [
         threading.Thread(target=_client, args=(port, number, found, ended))
@@ -81,32 +87,39 @@ def _client(
 ) -> None:
     """Ask in turn; a late answer makes the next question late, never two at once."""
     gateway = Gateway(port)
-    names = list(_ASKED)
+    names = list(found)
     start = time.perf_counter() + number / (CLIENTS * QUESTIONS_A_SECOND)
     turn = 0
     while not ended.is_set():
         time.sleep(max(0.0, start + turn / QUESTIONS_A_SECOND - time.perf_counter()))
         name = names[(turn + number) % len(names)]
+        method, params = (_ASKED | _SCANS)[name]
+        if "q" in params:
+            text = params["q"].format(turn=turn * CLIENTS + number)
+            params = params | {"q": text}
         before = time.perf_counter()
-        gateway.ask(*_ASKED[name])
+        gateway.ask(method, params)
         found[name].append((time.perf_counter() - before) * 1e3)
         turn += 1
 
 
-def measure(options: Options, rate: float, seconds: float) -> Findings:
+def measure(
+    options: Options, rate: float, seconds: float, *, scans: bool = False
+) -> Findings:
     """Producers at a rate, clients beside them."""
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder))
         where = place(Path(name))
         up = stack.enter_context(running("up", where))
         feeders = stack.enter_context(started(live_feeders(where, options, rate)))
-        clients = stack.enter_context(started(_clients(where)))
+        clients = stack.enter_context(started(_clients(where, scans=scans)))
         pids = [up.pid, *children_of(up.pid)]
         for feeder in (*feeders, *clients):
             feeder.go()
-        before = sum(map(cpu_of, pids))
+        before = _cpu(pids)
         time.sleep(seconds)
-        used = (sum(map(cpu_of, pids)) - before) / seconds
+        after = _cpu(pids)
+        used = sum(after[pid] - before[pid] for pid in after) / seconds
         for feeder in (*clients, *feeders):
             feeder.finish()
         answers = clients[0].report()
@@ -115,8 +128,18 @@ def measure(options: Options, rate: float, seconds: float) -> Findings:
         return Findings(reached, used, answers)
 
 
-def _clients(where: Place) -> Sequence[list[str]]:
-    return [["bench.mixed", "--ask", str(where.port)]]
+def _cpu(pids: Sequence[int]) -> dict[int, float]:
+    """CPU seconds of those that run: one may end and have a successor."""
+    found = {}
+    for pid in pids:
+        with suppress(OSError):
+            found[pid] = cpu_of(pid)
+    return found
+
+
+def _clients(where: Place, *, scans: bool) -> Sequence[list[str]]:
+    more = ["--scans"] if scans else []
+    return [["bench.mixed", "--ask", str(where.port), *more]]
 
 
 def lines(found: Findings, rate: float) -> list[str]:
@@ -139,16 +162,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50_000)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--producers", type=int, default=2)
+    parser.add_argument("--scans", action="store_true", help="ask for counts too")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--ask", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ask:
-        ask(arguments.ask)
+        ask(arguments.ask, scans=arguments.scans)
         return
     options = Options(
         live_entries=100_000, producers=arguments.producers, folder=arguments.folder
     )
-    found = measure(options, arguments.rate, arguments.seconds)
+    found = measure(options, arguments.rate, arguments.seconds, scans=arguments.scans)
     print("\n".join(lines(found, arguments.rate)))
 
 

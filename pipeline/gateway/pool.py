@@ -1,7 +1,9 @@
 """The query workers: who is asked next, who is too slow, who has to be replaced.
 
 A worker has one question at a time and the rest wait here, so that a question that is
-cancelled while it waits costs nothing, and a worker that dies fails only its own.
+cancelled while it waits costs nothing, and a worker that dies fails only its own. They
+are asked in their order, but long ones never have all workers of several: short ones
+need not wait for them.
 Nothing below is called from another thread.
 """
 
@@ -9,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec import Struct
 
+from pipeline.gateway.durations import LONG_SECONDS, Durations, shape_of
 from pipeline.gateway.errors import (
     TIME_LIMIT,
     WORKER_LOST,
@@ -43,7 +46,13 @@ class _Job:
     params: Struct
     timeout: float
     done: asyncio.Future[bytes]
+    shape: Hashable
     expiry: asyncio.TimerHandle | None = None
+    began: float = 0.0
+    """When a worker got it, by the loop's clock."""
+
+    is_long: bool = False
+    is_held: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +76,10 @@ class Counters:
     cancelled: int = 0
     timed_out: int = 0
     refused_busy: int = 0
+    held_back: int = 0
+    """Long ones that waited while a worker was kept for short ones."""
+
+    unexpectedly_long: int = 0
     restarts: int = 0
     killed: int = 0
 
@@ -83,6 +96,7 @@ class Pool:
     clock_ns: Callable[[], int]
     counters: Counters = field(default_factory=Counters)
     _slots: list[_Slot] = field(default_factory=list)
+    _durations: Durations = field(default_factory=Durations)
     _jobs: deque[_Job] = field(default_factory=deque)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _last: int = 0
@@ -116,7 +130,8 @@ class Pool:
             self.counters.refused_busy += 1
             raise busy(f"{len(self._jobs)} questions are waiting already", RETRY_MS)
         loop = asyncio.get_running_loop()
-        job = _Job(method, params, self.timeout, loop.create_future())
+        shape = shape_of(method, params)
+        job = _Job(method, params, self.timeout, loop.create_future(), shape)
         job.expiry = loop.call_later(job.timeout, self._expire, job)
         self._jobs.append(job)
         self._assign()
@@ -134,6 +149,10 @@ class Pool:
         except TimeoutError:
             return False
 
+    def learn(self, method: str, params: Struct, seconds: float) -> None:
+        """What a question took: its like are expected to take as long."""
+        self._durations.learn(shape_of(method, params), seconds)
+
     @property
     def ready(self) -> int:
         """Workers that are up and have answered."""
@@ -143,6 +162,13 @@ class Pool:
     def active(self) -> int:
         """Questions that a worker has."""
         return sum(slot.job is not None for slot in self._slots)
+
+    @property
+    def long(self) -> int:
+        """Questions that a worker has and that are long, as expected or not."""
+        now = asyncio.get_running_loop().time()
+        jobs = [slot.job for slot in self._slots if slot.job is not None]
+        return sum(job.is_long or now - job.began >= LONG_SECONDS for job in jobs)
 
     @property
     def waiting(self) -> int:
@@ -156,12 +182,26 @@ class Pool:
 
     def _assign(self) -> None:
         for slot in self._slots:
-            if not self._jobs:
-                return
             if slot.is_ready and slot.question == 0:
-                self._begin(slot, self._jobs.popleft())
+                job = self._next()
+                if job is None:
+                    return
+                self._jobs.remove(job)
+                self._begin(slot, job)
+
+    def _next(self) -> _Job | None:
+        """The oldest question; a long one only if a worker is left for others."""
+        has_place = self.long < max(self.ready - 1, 1)
+        for job in self._jobs:
+            job.is_long = self._durations.is_long(job.shape)
+            if has_place or not job.is_long:
+                return job
+            self.counters.held_back += not job.is_held
+            job.is_held = True
+        return None
 
     def _begin(self, slot: _Slot, job: _Job) -> None:
+        job.began = asyncio.get_running_loop().time()
         if job.expiry is not None:
             job.expiry.cancel()
         slot.job = job
@@ -270,6 +310,11 @@ class Pool:
 
     def _settle(self, job: _Job, answer: Answer) -> None:
         problem = answer.error
+        taken = asyncio.get_running_loop().time() - job.began
+        self.counters.unexpectedly_long += taken >= LONG_SECONDS and not job.is_long
+        # one that was refused or cancelled at once tells nothing of others
+        if problem is None or taken >= LONG_SECONDS:
+            self.learn(job.method, job.params, taken)
         if problem is not None:
             self.counters.timed_out += problem.code == TIME_LIMIT
             self._fail(job, RpcError(problem.code, problem.data, problem.message))

@@ -249,7 +249,10 @@ class Query:
     """What one question may cost."""
 
     workers: int = setting(
-        2, "Worker processes that answer questions.", minimum=1, maximum=64
+        2,
+        "Worker processes that answer questions; long ones leave one of them free.",
+        minimum=1,
+        maximum=64,
     )
     timeout_seconds: float = setting(
         30.0, "Longest that one question runs.", minimum=0.001, maximum=3600

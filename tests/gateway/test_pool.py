@@ -87,6 +87,52 @@ def test_questions_go_to_workers_that_are_free():
     run(test())
 
 
+def test_long_questions_leave_a_worker_for_short_ones():
+    """Once one was long, its like wait; other questions pass them."""
+
+    async def test():
+        async with pool_of(workers=2) as pool:
+            await until(lambda: pool.ready == 2)
+            pool.learn("query", QueryRequest(q="slow"), 1.0)
+            slow = [ask(pool, "slow"), ask(pool, "slow")]
+            await until(lambda: pool.active == pool.waiting == 1)
+            await ask(pool, "echo:1")
+            assert pool.counters.held_back == pool.waiting == 1
+            for task in slow:
+                task.cancel()
+
+    run(test())
+
+
+def test_held_questions_follow_when_a_long_one_is_done():
+    """In the order in which they were asked."""
+
+    async def test():
+        async with pool_of(workers=2) as pool:
+            await until(lambda: pool.ready == 2)
+            pool.learn("query", QueryRequest(q="slow"), 1.0)
+            slow = [ask(pool, "slow"), ask(pool, "slow"), ask(pool, "slow")]
+            for left in (2, 1, 0):
+                await until(lambda left=left: pool.waiting == left)
+                assert pool.active == 1
+                slow[2 - left].cancel()
+            await until(lambda: pool.active == 0)
+
+    run(test())
+
+
+def test_an_only_worker_is_kept_for_none():
+    """Long questions have to be answered too."""
+
+    async def test():
+        async with pool_of(workers=1) as pool:
+            pool.learn("query", QueryRequest(q="echo"), 1.0)
+            await asyncio.gather(ask(pool, "echo"), ask(pool, "echo"))
+            assert pool.counters.answered == 2
+
+    run(test())
+
+
 def test_beyond_the_queue_it_is_busy():
     """With the time after which to ask again."""
 
