@@ -51,6 +51,8 @@ class Poster:
             connection.connect()
             with watchdog:
                 status, after = self._exchange(connection, body, headers or {})
+            if watchdog.fired:  # the end of what it cut reads like an end of headers
+                raise TimeoutError
         except ssl.SSLCertVerificationError as error:
             problem = f"certificate: {error.verify_message}"
             raise Undelivered(f"{self.shown}: {problem}") from None
