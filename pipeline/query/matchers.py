@@ -24,6 +24,7 @@ from pipeline.query.text import (
     Needle,
     equal_values,
     having,
+    values_at,
 )
 from pipeline.store.templates import VARIABLE
 
@@ -256,17 +257,25 @@ class Expression(Matcher):
         return all(any(each.may_be_in(data) for each in texts) for texts in self.needed)
 
     def match(self, data: bytes, ends: Ints, among: Mask | None, check: Check) -> Mask:
-        """All at once, or few one by one."""
-        if len(data) > _LONG:
-            for texts in self.needed[:_NEEDED]:
-                having = [each.match(data, ends, among, check) for each in texts]
-                among = np.asarray(np.logical_or.reduce(having))
-                if not among.any():
-                    return among
-        if among is not None and np.count_nonzero(among) * _FEW < len(among):
-            return super().match(data, ends, among, check)
+        """All at once, where one value in four is left these alone."""
+        for texts in self.needed[:_NEEDED]:
+            if len(data) <= _LONG or _are_few(among):
+                break
+            having = [each.match(data, ends, among, check) for each in texts]
+            among = np.asarray(np.logical_or.reduce(having))
+            if not among.any():
+                return among
+        if among is not None and _are_few(among):
+            return self._match_few(data, ends, among, check)
         mask = self._pattern.match(data, ends, check)
         return mask if among is None else mask & among
+
+    def _match_few(self, data: bytes, ends: Ints, among: Mask, check: Check) -> Mask:
+        chosen = np.flatnonzero(among)
+        mask: Mask = np.zeros(len(ends), np.bool_)
+        if len(chosen):
+            mask[chosen] = self._pattern.match(*values_at(data, ends, chosen), check)
+        return mask
 
     def judge(self, data: bytes, ends: Ints) -> Verdicts:
         """What it needs is missing, or it is found between variables."""
@@ -283,11 +292,17 @@ class Expression(Matcher):
         return verdicts
 
 
-_FEW: Final = 16
+_FEW: Final = 4
+"""Values are copied where one in so many is left: a slice each."""
+
 _LONG: Final = 1 << 14
 """Bytes whose search takes longer than that for a text that the pattern needs."""
 
 _NEEDED: Final = 2
+
+
+def _are_few(among: Mask | None) -> bool:
+    return among is not None and int(np.count_nonzero(among)) * _FEW < len(among)
 
 
 class Whole(Matcher):

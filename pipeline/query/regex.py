@@ -8,9 +8,8 @@ no value has a newline inside.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,11 +22,13 @@ _PIECE: Final = 1 << 16
 """Bytes searched at a time: a slow pattern takes 30 ms for them."""
 
 _AGAIN: Final = 4
-"""Further hits in rows after which the search begins anew at the next row: that takes
-as long as some hits."""
+"""Further hits in a value after which the search begins anew at the next one: that
+takes as long as some hits."""
 
 _CROSSINGS: Final = 16
 """Hits over borders in a piece after which its values are searched one by one."""
+
+_NEWLINE: Final = 0x0A
 
 
 class Pattern:
@@ -46,58 +47,72 @@ class Pattern:
 
     def match(self, data: bytes, ends: Ints, check: Callable[[], None]) -> Mask:
         """Which values have it; `ends` are the places of the newlines behind each."""
-        mask: Mask = np.zeros(len(ends), np.bool_)
-        starts = np.concatenate([[0], ends + 1])
-        alone = self.traits.alone
-        if self.traits.edges and not alone:
-            alone = data.count(b"\n") != len(ends)
-        for first, last in _pieces(starts):
+        values = _Values(data, ends)
+        alone = self.traits.alone or (self.traits.edges and not values.single)
+        search = self._alone if alone else self._together
+        found: list[int] = []
+        at = 0
+        while at < len(data):
             check()
-            bounds = starts[first : last + 1].tolist()
-            rows = self._alone(data, bounds) if alone else self._rows(data, bounds)
-            mask[[first + row for row in rows]] = True
+            stop = values.end(min(at + _PIECE, len(data)) - 1) + 1
+            found += search(values, at, stop)
+            at = stop
+        mask: Mask = np.zeros(len(ends), np.bool_)
+        mask[np.searchsorted(ends, np.array(found, np.int64))] = True
         return mask
 
-    def _rows(self, data: bytes, bounds: list[int]) -> Iterator[int]:
-        """Rows with a hit: after each, the search goes on at the next row."""
-        base = bounds[0]
-        piece = data[base : bounds[-1]]
-        bounds = [place - base for place in bounds]
-        at, crossings, again = 0, 0, 0
-        hits = self._many.finditer(piece)
+    def _together(self, values: _Values, at: int, stop: int) -> Iterator[int]:
+        """A place in each value with a hit: after it, the next value is searched."""
+        search, data = self._many.finditer, values.data
+        crossings, again = 0, 0
+        hits = search(data, at, stop)
         while (hit := next(hits, None)) is not None:
             start, end = hit.span()
-            if start < at:  # in the row of the hit before
+            if start < at:  # in the value of the hit before
                 again += 1
-                if end > at or again > _AGAIN:  # it took bytes of the next row
-                    hits, again = self._many.finditer(piece, at), 0
+                if end > at or again > _AGAIN:  # it took bytes of the next value
+                    hits, again = search(data, at, stop), 0
                 continue
-            row = bisect_right(bounds, start) - 1
-            if row >= len(bounds) - 1:
+            if start >= stop:
                 return
-            at = bounds[row + 1]
-            if end < at or self.found_in(piece[bounds[row] : at - 1]):
-                yield row
-            if end >= at:
+            last = values.end(start)
+            if end <= last or self.found_in(data[values.begin(start) : last]):
+                yield start
+            at = last + 1
+            if end > last:
                 crossings += 1
-                if at >= len(piece):
-                    return
-                hits = self._many.finditer(piece, at)
+                hits = search(data, at, stop)
             if crossings > _CROSSINGS:
-                rest = bounds[row + 1 :]
-                yield from (row + 1 + more for more in self._alone(piece, rest))
+                yield from self._alone(values, at, stop)
                 return
 
-    def _alone(self, data: bytes, bounds: list[int]) -> Iterator[int]:
-        for row, (start, end) in enumerate(pairwise(bounds)):
-            if self.found_in(data[start : end - 1]):
-                yield row
+    def _alone(self, values: _Values, at: int, stop: int) -> Iterator[int]:
+        while at < stop:
+            last = values.end(at)
+            if self.found_in(values.data[at:last]):
+                yield at
+            at = last + 1
 
 
-def _pieces(starts: Ints) -> Iterator[tuple[int, int]]:
-    """Whole rows, about _PIECE bytes at a time."""
-    borders = np.flatnonzero(np.diff(starts[:-1] // _PIECE)) + 1
-    rows = [0, *borders.tolist(), len(starts) - 1]
-    for first, last in pairwise(rows):
-        if first < last:
-            yield first, last
+class _Values:
+    """Values with a newline behind each, and which of them has a place."""
+
+    def __init__(self, data: bytes, ends: Ints) -> None:
+        self.data = data
+        newlines = np.frombuffer(data, np.uint8) == _NEWLINE
+        self.single = np.count_nonzero(newlines) == len(ends)
+        """Whether no value has a newline inside: then none need be counted."""
+        self._ends: list[int] = [] if self.single else ends.tolist()
+
+    def begin(self, place: int) -> int:
+        """Where the value with the place begins."""
+        if self.single:
+            return self.data.rfind(b"\n", 0, place) + 1
+        value = bisect_left(self._ends, place)
+        return self._ends[value - 1] + 1 if value else 0
+
+    def end(self, place: int) -> int:
+        """Where the newline behind it stands."""
+        if self.single:
+            return self.data.find(b"\n", place)
+        return self._ends[bisect_left(self._ends, place)]

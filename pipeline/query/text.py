@@ -281,6 +281,14 @@ def as_column(texts: Sequence[bytes]) -> tuple[bytes, Ints]:
     return b"".join([text + b"\n" for text in texts]), np.cumsum(lengths + 1) - 1
 
 
+def values_at(data: bytes, ends: Ints, chosen: Ints) -> tuple[bytes, Ints]:
+    """Some values (of increasing places) as a column of their own."""
+    stops = ends[chosen] + 1
+    starts = np.where(chosen > 0, ends[chosen - 1] + 1, 0)
+    places = map(slice, starts.tolist(), stops.tolist())
+    return b"".join(map(data.__getitem__, places)), np.cumsum(stops - starts) - 1
+
+
 def having(data: bytes, ends: Ints, byte: bytes) -> Mask:
     """Which values have this byte."""
     places = np.flatnonzero(np.frombuffer(data, np.uint8) == byte[0])

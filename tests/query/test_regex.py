@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import QueryError
 from pipeline.query.literals import traits_of
+from pipeline.query.matchers import Expression
 from pipeline.query.regex import Pattern
 from tests.query.test_text import column
 
@@ -33,6 +34,14 @@ def test_as_each_value_alone(pattern: str, values: list[str]) -> None:
     right = [plain.search(value) is not None for value in values]
 
     assert right == Pattern(pattern).match(*column(values), pass_by).tolist()
+
+
+def test_a_hit_behind_many_in_its_value() -> None:
+    """The search goes on at the next value, with or without a newline in one."""
+    for first in ("a" * 20, "a\n" * 20):
+        found = Pattern("a").match(*column([first, "b", "xa", "", "a"]), pass_by)
+
+        assert found.tolist() == [True, False, True, False, True]
 
 
 def test_a_second_hit_takes_nothing_of_the_next_value() -> None:
@@ -98,6 +107,21 @@ def test_pieces(count: int) -> None:
 
     right = [n for n in range(count) if n % 10 == 7 and n % 90 == 3 and n]
     assert right == np.flatnonzero(found).tolist()
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+def test_needed_texts_come_first(every: int) -> None:
+    """Values that have them are searched, alone where they are few, and no others."""
+    rare = ["user 7 failed to", "7 to failed", "failed to 7", "users failing", ""]
+    values = [rare[n % 5] if n % every == 0 else f"value {n}" for n in range(3_000)]
+    among = np.arange(len(values)) % 11 > 0
+    right = [value in rare[:3:2] for value in values]
+    matcher = Expression("^(user 7 |)failed t[a-z]")
+    data, ends = column(values)
+
+    assert right == matcher.match(data, ends, None, pass_by).tolist()
+    both = matcher.match(data, ends, among, pass_by)
+    assert both.tolist() == (among & np.array(right)).tolist()
 
 
 @pytest.mark.parametrize(
