@@ -32,8 +32,7 @@ from pipeline.store.patterns import pack_patterns
 from pipeline.store.runs import join_runs
 from pipeline.store.select import select
 from pipeline.store.template_table import Allowed
-from pipeline.store.templates import Ids
-from pipeline.store.tokens import column_tokens
+from pipeline.store.tokens import ColumnTokens
 
 Template = tuple[int, bytes, int, int]
 """id, template, first and last seen (ns)"""
@@ -206,7 +205,7 @@ class _Columns:
 
     def __init__(self, batches: Sequence[Batch], times: Ints, allowed: Allowed) -> None:
         self._batches, self._times, self._allowed = batches, times, allowed
-        self._tokens: list[Ids] = []
+        self._tokens = ColumnTokens()
         self._messages: Messages | None = None
 
     def encoded(self) -> Iterator[Raw]:
@@ -222,7 +221,6 @@ class _Columns:
     def _encode_messages(self, column: Encoded) -> Raw:
         texts = read_texts(column.data, column.present, terminated=True)
         self._messages = encode_messages(texts, self._times, self._allowed)
-        self._tokens.append(self._messages.tokens)
         return self._messages.columns[0]
 
     def _hash(self, encoded: Encoded) -> None:
@@ -230,7 +228,7 @@ class _Columns:
         size = len(data)
         column = Column(Field(name, kind, Codec.PLAIN, present, size, size), data)
         if name not in REQUIRED and name != SHAPE:
-            self._tokens.append(column_tokens(column))
+            self._tokens.add(column)
 
     @property
     def messages(self) -> Messages:
@@ -240,7 +238,8 @@ class _Columns:
 
     def filters(self) -> list[bytes]:
         """The pieces of the token filter."""
-        return bloom.build(np.concatenate(self._tokens))
+        hashes = [self.messages.tokens, self._tokens.hashes()]
+        return bloom.build(np.concatenate(hashes))
 
     def templates(self) -> list[Template]:
         """For the table of all templates."""

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.batch.column import Column
 from pipeline.batch.decode import Batch
@@ -43,6 +44,7 @@ _SEED: Final = 0x9E3779B97F4A7C15
 _STEP: Final = 0xBF58476D1CE4E5B9
 _LAST: Final = 0x94D049BB133111EB
 _MASK: Final = (1 << 64) - 1
+_HEX: Final = np.array([b"%02x" % byte for byte in range(256)]).view("<u2")
 _KEEP: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
 """The bits of the first bytes of a word."""
 
@@ -116,9 +118,7 @@ def _hash_spans(data: bytes, starts: Ints, sizes: Ints) -> Ids:
         longer = np.flatnonzero(ends > at)
         chosen = longer if isinstance(chosen, slice) else chosen[longer]
         starts, ends = starts[longer], ends[longer]
-    hashes *= np.uint64(_LAST)
-    hashes ^= hashes >> np.uint64(31)
-    hashes[hashes == 0] = 1
+    hashes = _finished(hashes)
     return _without_repeats(hashes[wide & np.uint64(_WIDE) == 0])
 
 
@@ -126,40 +126,76 @@ def _without_repeats(hashes: Ids) -> Ids:
     """Most of the repeated ones are dropped: each hash that has won its place in a
     table.  Sorting is left with half of them."""
     places = (hashes & np.uint64(_TABLE - 1)).astype(np.int64)
-    winners = np.empty(_TABLE, np.int64)
-    order = np.arange(len(hashes))
+    winners = np.empty(_TABLE, np.int32)
+    order = np.arange(len(hashes), dtype=np.int32)
     winners[places] = order
     winner = winners[places]
     kept: Ids = hashes[(winner == order) | (hashes[winner] != hashes)]
     return kept
 
 
-def column_tokens(column: Column) -> Ids:
-    """As hash_tokens, of whatever can be searched in a column of metadata, tags or
-    trace ids."""
+class ColumnTokens:
+    """The tokens of a block's columns: small columns are looked at together."""
+
+    def __init__(self) -> None:
+        self._found: list[Ids] = []
+        self._texts: list[bytes] = []
+        self._size = 0
+
+    def add(self, column: Column) -> None:
+        """Whatever can be searched in a column of metadata, tags or trace ids."""
+        if column.kind is Kind.BYTES16:
+            self._found.append(_hash_trace_ids(column.raw))
+            return
+        self._texts.append(_text_of(column))
+        self._size += len(self._texts[-1])
+        if self._size >= _PIECE:
+            self._settle()
+
+    def hashes(self) -> Ids:
+        """As `hash_tokens`, of all."""
+        self._settle()
+        return _joined(self._found)
+
+    def _settle(self) -> None:
+        self._found.append(hash_tokens(b"".join(self._texts)))
+        self._texts, self._size = [], 0
+
+
+def _text_of(column: Column) -> bytes:
+    """A column's texts, a newline behind each."""
     if column.kind is Kind.TEXT:
-        return hash_tokens(column.text)
-    if column.kind is Kind.BYTES16:
-        digits = column.raw.tobytes().hex().encode()
-        starts = np.arange(0, len(digits), _TRACE)
-        sizes = np.full(len(starts), _TRACE)
-        return hash_spans(digits, starts, sizes, np.zeros_like(sizes))
+        return bytes(column.text)
     if column.kind is Kind.DICT:
         _, kind, texts = column.dictionary_parts
-        leaves = texts.data if kind == Kind.TEXT else _leaves(column.dictionary)
-        return hash_tokens(leaves)
-    if column.kind is Kind.PACKED:
-        return hash_tokens(_leaves(column.values()))
-    return np.empty(0, np.uint64)
+        return texts.data if kind == Kind.TEXT else _leaves(column.dictionary)
+    return _leaves(column.values()) if column.kind is Kind.PACKED else b""
+
+
+def _hash_trace_ids(raw: npt.NDArray[np.uint8]) -> Ids:
+    """Of 16 bytes each, as if they were text: 32 digits are four words."""
+    hashes = np.full(len(raw), _TRACE * _SEED & _MASK, np.uint64)
+    for word in np.ascontiguousarray(_HEX[raw].view("<u8").T):
+        hashes ^= word
+        hashes *= np.uint64(_STEP)
+        hashes ^= hashes >> np.uint64(32)
+    return _finished(hashes)
+
+
+def _finished(hashes: Ids) -> Ids:
+    hashes *= np.uint64(_LAST)
+    hashes ^= hashes >> np.uint64(31)
+    hashes[hashes == 0] = 1
+    return hashes
 
 
 def block_tokens(batch: Batch, messages: Ids) -> Ids:
     """Of all a block's texts; `messages` as encode_messages gives them."""
-    columns = batch.columns.items()
-    searched = [
-        column for name, column in columns if name not in REQUIRED and name != SHAPE
-    ]
-    return _joined([messages, *map(column_tokens, searched)])
+    tokens = ColumnTokens()
+    for name, column in batch.columns.items():
+        if name not in REQUIRED and name != SHAPE:
+            tokens.add(column)
+    return _joined([messages, tokens.hashes()])
 
 
 def _leaves(values: Iterable[Any]) -> bytes:

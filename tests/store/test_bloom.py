@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,18 @@ def test_at_most_one_in_a_hundred_is_a_false_yes() -> None:
 
     assert wrong <= 0.0105 * len(absent)
     assert sum(map(len, pieces)) <= 1.26 * 100_000
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 60), st.integers(0, (1 << 60) - 1), st.randoms())
+def test_repeats_and_order_change_nothing(shift: int, low: int, chance: Random) -> None:
+    """However alike the hashes are, a filter is of the distinct ones."""
+    hashes = [low ^ number << shift & (1 << 64) - 1 for number in range(3_000)]
+    repeated = hashes + chance.choices(hashes, k=5_000)
+    chance.shuffle(repeated)
+
+    distinct = np.unique(np.array(hashes, np.uint64))
+    assert build(np.array(repeated, np.uint64)) == build(distinct)
 
 
 @settings(max_examples=300, deadline=None)
