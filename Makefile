@@ -11,7 +11,8 @@ NODE_STAMP = $(if $(shell command -v npm),tests/node/node_modules/.stamp)
 
 # Debian packages that tests use. A test whose package is absent is skipped by name, and
 # fails where CI=true (tests/conftest.py, requires_tool).
-TEST_PACKAGES := strace faketime rsyslog rsyslog-czmq iproute2 iptables e2fsprogs util-linux lnav
+TEST_PACKAGES := strace faketime rsyslog rsyslog-czmq iproute2 iptables \
+	e2fsprogs util-linux lnav openssl prometheus-alertmanager
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint faults bench config test-tools check-node

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pipeline import alerts, clock
@@ -96,6 +97,8 @@ class Lane:
         with self._changed:
             for notice in notices:
                 self._note(notice)
+            self._repeat_at = clock.monotonic()
+            self._changed.notify()
 
     def close(self, end: float) -> None:
         """Try what waits once more, until then (monotonic); the rest is reported."""
@@ -113,6 +116,8 @@ class Lane:
 
     def _note(self, notice: Notice) -> None:
         name = notice.alert.fingerprint
+        if not self._open:
+            self._repeat_at = clock.monotonic() + (self._channel.repeat_seconds or 0.0)
         if notice.kind is Kind.RESOLVED:
             self._open.pop(name, None)
         elif name in self._open or len(self._open) < OPEN_MOST:
@@ -138,26 +143,25 @@ class Lane:
             self._repeat(open_now)
 
     def _until_repeat(self) -> float | None:
-        every = self._channel.repeat_seconds
-        if every is None:
+        if self._channel.repeat_seconds is None or not self._open:
             return None
         return max(0.0, self._repeat_at - clock.monotonic())
 
     def _repeat(self, notices: list[Notice]) -> None:
         self._repeat_at = clock.monotonic() + (self._channel.repeat_seconds or 0.0)
-        if not notices:
-            return
-        try:
-            self._channel.repeat(notices, clock.now_ns() / SECOND)
+        now = clock.now_ns() / SECOND
+        failure = _try(partial(self._channel.repeat, notices, now))
+        if failure is None:
             self.counters.repeated += 1
-        except Undelivered:
+        else:
             self.counters.repeat_failed += 1  # the next one tells the same
 
     def _deliver(self, waiting: _Waiting) -> None:
         """Try until it is told, refused, too old, or all ends."""
         while True:
             waiting.attempts += 1
-            failure = self._attempt(waiting.notice)
+            now = clock.now_ns() / SECOND
+            failure = _try(partial(self._channel.deliver, waiting.notice, now))
             if failure is None:
                 self._done(waiting, sent=True)
                 return
@@ -170,16 +174,6 @@ class Lane:
             self.counters.retried += 1
             with self._changed:
                 self._changed.wait_for(lambda: self._closing, wait)
-
-    def _attempt(self, notice: Notice) -> Undelivered | None:
-        try:
-            self._channel.deliver(notice, clock.now_ns() / SECOND)
-        except Undelivered as failure:
-            return failure
-        except Exception as error:  # noqa: BLE001 - the loop of this thread
-            # a mistake of ours or of a library: its text may hold a secret
-            return Undelivered(f"{type(error).__name__} in the channel", again=False)
-        return None
 
     def _done(self, waiting: _Waiting, *, sent: bool) -> bool:
         """Take it out of the queue; False when `close` has, and reported it."""
@@ -204,3 +198,15 @@ class Lane:
             clock.now_ns(),
         )
         self._report(entry)
+
+
+def _try(attempt: Callable[[], None]) -> Undelivered | None:
+    """Why it failed; None when it did not."""
+    try:
+        attempt()
+    except Undelivered as failure:
+        return failure
+    except Exception as error:  # noqa: BLE001 - the loop of a lane's thread
+        # a mistake of ours or of a library: its text may hold a secret
+        return Undelivered(f"{type(error).__name__} in the channel", again=False)
+    return None
