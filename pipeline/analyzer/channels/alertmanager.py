@@ -28,15 +28,15 @@ _QUERY_BYTES: Final = 1_500
 
 
 class Alertmanager:
-    """Posts to one of them; `replay` is the gateway's URL that shows entries."""
+    """Posts to one of them; the gateway's URL leads back to the entries."""
 
     repeat_seconds = REPEAT_SECONDS
 
     def __init__(
-        self, url: str, headers: Mapping[str, str], timeout: float, replay: str
+        self, url: str, headers: Mapping[str, str], timeout: float, gateway: str
     ) -> None:
         self._poster = Poster(url.rstrip("/") + "/api/v2/alerts", headers, timeout)
-        self._replay = replay
+        self._replay = gateway.rstrip("/") + "/export"
         self._severities: dict[str, str] = {}
 
     def deliver(self, notice: Notice, now: float) -> None:

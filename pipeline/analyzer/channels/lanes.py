@@ -24,13 +24,13 @@ DRAIN_SECONDS: Final = 3.0
 class Lanes:
     """Sends each notice to every channel."""
 
-    def __init__(self, channels: Iterable[Given], replay: str, report: Report) -> None:
+    def __init__(self, channels: Iterable[Given], gateway: str, report: Report) -> None:
         """Of complete channels (`read_channels`); raises ConfigError.
 
-        `replay` is the gateway's URL that shows entries, `report` takes entries of
-        what could not be delivered, from any thread.
+        `gateway` is the root of its URLs, `report` takes entries of what could not be
+        delivered, from any thread.
         """
-        made = [(one, make_channel(one, replay)) for one in channels]
+        made = [(one, make_channel(one, gateway)) for one in channels]
         self._lanes = [
             Lane(given.name, channel, given.give_up_seconds, report)
             for given, channel in made
@@ -66,9 +66,9 @@ class Lanes:
             lane.close(end)
 
 
-def make_channel(given: Given, replay: str) -> Channel:
+def make_channel(given: Given, gateway: str) -> Channel:
     """The channel of a complete section."""
-    return _MAKERS[given.type](given, replay)
+    return _MAKERS[given.type](given, gateway)
 
 
 def _webhook(make: Make) -> Callable[[Given, str], Channel]:
@@ -97,8 +97,8 @@ _MAKERS: Final[dict[str, Callable[[Given, str], Channel]]] = {
     "slack": _webhook(slack),
     "discord": _webhook(discord),
     "email": _email,
-    "alertmanager": lambda given, replay: Alertmanager(
-        given.url, given.headers, given.timeout_seconds, replay
+    "alertmanager": lambda given, gateway: Alertmanager(
+        given.url, given.headers, given.timeout_seconds, gateway
     ),
     "apprise": _apprise,
 }

@@ -25,7 +25,7 @@ from pipeline.timestamp import SECOND, format_timestamp, parse_timestamp
 from tests.alerts.made import T0, alert, at
 from tests.analyzer.channels.peers import http_peer, notice, wait_for
 
-REPLAY = "http://127.0.0.1:8888/export"
+GATEWAY = "http://127.0.0.1:8888/"
 
 
 class Peer:
@@ -95,7 +95,7 @@ def test_it_lists_an_open_alert_until_it_is_resolved(peer: Peer) -> None:
     given = Channel(type="alertmanager", url=peer.root + "/")
     began = {"opened": moment(30), "at": moment(30), "since": moment(60)}
     with ExitStack() as stack:
-        lanes = Lanes(read_channels([given], {}), REPLAY, lambda _: None)
+        lanes = Lanes(read_channels([given], {}), GATEWAY, lambda _: None)
         stack.callback(lanes.close)
         lanes.send(notice(**began))
         wait_for(peer.alerts)
@@ -111,7 +111,7 @@ def test_it_lists_an_open_alert_until_it_is_resolved(peer: Peer) -> None:
     }
     assert listed["annotations"]["summary"] == "20 errors of web in 300 s"
     assert listed["startsAt"][:19] == began["opened"][:19]
-    assert listed["generatorURL"].startswith(REPLAY + "?since=20")
+    assert listed["generatorURL"].startswith(GATEWAY + "export?since=20")
     assert listed["status"]["state"] in ("active", "unprocessed")
 
 
@@ -120,11 +120,11 @@ def test_it_hears_of_what_was_open_before_a_restart(peer: Peer) -> None:
     """Of ours, with the first repetition; the same alert is no second one."""
     given = read_channels([Channel(type="alertmanager", url=peer.root)], {})
     began = alert(opened=moment(30), at=moment(30))
-    lanes = Lanes(given, REPLAY, lambda _: None)
+    lanes = Lanes(given, GATEWAY, lambda _: None)
     lanes.send(Notice(Kind.OPENED, began, now(), send=True))
     wait_for(peer.alerts)
     lanes.close()
-    after = Lanes(given, REPLAY, lambda _: None)
+    after = Lanes(given, GATEWAY, lambda _: None)
     after.resume([began])
     wait_for(lambda: after.stats()["alertmanager"]["repeated"])
     after.close()
@@ -139,7 +139,7 @@ def test_it_takes_whatever_a_log_line_holds(peer: Peer) -> None:
     odd = notice(source='w"é\n\N{FIRE}', text="{{ .Labels }} %s", opened=moment(9))
     shown = with_evidence(odd.alert, [sample], [])
     group = notice(detector="group", fingerprint="0" * 16, opened=moment(9)).alert
-    channel = Alertmanager(peer.root, {}, 10.0, REPLAY)
+    channel = Alertmanager(peer.root, {}, 10.0, GATEWAY)
     for one in (shown, group):
         channel.deliver(Notice(Kind.OPENED, one, now(), send=True), now())
 
@@ -151,7 +151,7 @@ def test_it_takes_whatever_a_log_line_holds(peer: Peer) -> None:
 def test_what_is_open_holds_longer_than_it_is_repeated() -> None:
     """Three posts may fail before it would be taken for over."""
     with http_peer() as peer:
-        channel = Alertmanager(peer.root, {}, 10.0, REPLAY)
+        channel = Alertmanager(peer.root, {}, 10.0, GATEWAY)
         channel.repeat([notice()], T0)
     (said,) = peer.bodies[0]
 
@@ -163,7 +163,7 @@ def test_what_is_open_holds_longer_than_it_is_repeated() -> None:
 def test_an_alert_is_known_by_the_same_labels_when_it_gets_worse() -> None:
     """Else it would be two there, and one of them never resolved."""
     with http_peer() as peer:
-        channel = Alertmanager(peer.root, {}, 10.0, REPLAY)
+        channel = Alertmanager(peer.root, {}, 10.0, GATEWAY)
         channel.deliver(notice(), T0)
         channel.deliver(notice(Kind.UPDATED, level=21), T0)
         channel.deliver(notice(Kind.RESOLVED, level=21), T0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from pipeline.analyzer.channels.config import read_channels
+import pipeline.analyzer
+from pipeline.analyzer.channels.config import NEEDS, read_channels
 from pipeline.errors import ConfigError
 from pipeline.settings import load
 from pipeline.settings.alerts import Channel
@@ -123,3 +125,15 @@ def test_a_password_in_the_file_is_refused_and_not_shown(
 
 def _keys(channel: Channel) -> dict[str, object]:
     return {name: getattr(channel, name) for name in Channel.__dataclass_fields__}
+
+
+def test_the_example_of_the_page_is_complete(tmp_path: Path) -> None:
+    """One channel of each type, with every reference that it has."""
+    page = Path(pipeline.analyzer.__file__).parent / "CHANNELS.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(), re.S)
+    (tmp_path / "c.yaml").write_text(example)
+    names = re.findall(r"\$\{(\w+)\}", example)
+    environ = dict.fromkeys(names, "https://example.org/x")
+    read = read_channels(load(tmp_path / "c.yaml").alerts.channels, environ)
+
+    assert [channel.type for channel in read] == list(NEEDS)

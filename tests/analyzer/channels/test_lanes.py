@@ -32,7 +32,7 @@ SECRETS = {"URL": "", "TOKEN": "S3CR3T"}
 def lanes(*given: str | Channel, **environ: str) -> Iterator[tuple[Lanes, list[Entry]]]:
     """Running lanes, and the entries of what they could not deliver."""
     entries: list[Entry] = []
-    made = Lanes(read_channels(given, environ), "http://gateway/export", entries.append)
+    made = Lanes(read_channels(given, environ), "http://gateway/", entries.append)
     try:
         yield made, entries
     finally:
