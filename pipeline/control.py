@@ -55,8 +55,13 @@ def endpoint_of(endpoint: str, database: str) -> str:
     return f"ipc://{tempfile.gettempdir()}/pipeline-{os.getuid()}-{digest}.control"
 
 
+def analyzer_endpoint_of(database: str) -> str:
+    """Where the analyzer answers, which works on the same machine as its store."""
+    return endpoint_of("", f"{database}.analyzer")
+
+
 class Client:
-    """Asks one ingester; raises ControlError. Any thread may use it."""
+    """Asks one ingester or analyzer; raises ControlError. Any thread may use it."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint

@@ -146,10 +146,15 @@ def grant(socket: Socket, topic: bytes, *, subscribe: bool) -> None:
     socket.setsockopt(zmq.SUBSCRIBE if subscribe else zmq.UNSUBSCRIBE, topic)
 
 
-def subscribe(endpoint: str, topics: Iterable[bytes]) -> Socket:
-    """A SUB for exactly these topics; two frames a message, topic and body."""
+def subscribe(
+    endpoint: str, topics: Iterable[bytes], frames: int = ACKNOWLEDGE_FRAMES
+) -> Socket:
+    """A SUB for exactly these topics; two frames a message, topic and body.
+
+    So many messages wait for a slow subscriber at most.
+    """
     socket = context().socket(zmq.SUB)
-    socket.setsockopt(zmq.RCVHWM, ACKNOWLEDGE_FRAMES)
+    socket.setsockopt(zmq.RCVHWM, frames)
     socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
     socket.setsockopt(zmq.LINGER, 0)
     for topic in topics:

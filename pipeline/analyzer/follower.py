@@ -1,12 +1,13 @@
-"""The stream of summaries: reads each one, and notices those that did not come; pure.
+"""The streams of summaries and batches: reads each, notices what did not come; pure.
 
-PUB/SUB drops silently, so every summary carries its block's number and the ingester's
-boot id: block numbers grow by one, across restarts too.
+PUB/SUB drops silently, so all that is published carries its commit's number and the
+ingester's boot id: numbers grow by one, across restarts too. What did not come is
+named, so that exactly these commits can be asked of the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -27,20 +28,61 @@ class Summary(NamedTuple):
     counts: Counts
 
 
+class Published(NamedTuple):
+    """The entries of one commit, as a block of the store has them."""
+
+    boot: bytes
+    block: int
+    data: bytes
+
+
+class Hole(NamedTuple):
+    """Commits above `after` and up to `up_to` that did not come."""
+
+    after: int
+    up_to: int
+
+    def __str__(self) -> str:
+        return f"{self.up_to - self.after} before commit {self.up_to + 1}"
+
+
+class Step(NamedTuple):
+    """What following one commit came to: whether it is news, and what is missing."""
+
+    is_news: bool
+    hole: Hole | None = None
+    is_restart: bool = False
+
+
 def read_summary(body: bytes) -> Summary:
     """Decode and check one summary; raises FrameError."""
-    try:
-        fields = msgpack.unpackb(body, raw=False, strict_map_key=True)
-        boot, block, counts = fields["boot"], fields["block"], fields["counts"]
-    except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
-        raise FrameError("summary", f"not readable: {error!r}") from None
-    if not isinstance(boot, bytes) or len(boot) != _BOOT_BYTES:
-        raise FrameError("summary", "boot is not 16 bytes")
-    if type(block) is not int:
-        raise FrameError("summary", "block is no number")
+    fields, boot, block = _read(body, "summary")
+    counts = fields.get("counts")
     if not isinstance(counts, list) or not all(map(_is_row, counts)):
         raise FrameError("summary", "counts has other rows than four fields")
     return Summary(boot, block, counts)
+
+
+def read_batch(body: bytes) -> Published:
+    """Decode and check a batch but for its entries; raises FrameError."""
+    fields, boot, block = _read(body, "batch")
+    data = fields.get("data")
+    if not isinstance(data, bytes):
+        raise FrameError("batch", "data is not bytes")
+    return Published(boot, block, data)
+
+
+def _read(body: bytes, kind: str) -> tuple[Mapping[str, Any], bytes, int]:
+    try:
+        fields = msgpack.unpackb(body, raw=False, strict_map_key=True)
+        boot, block = fields["boot"], fields["block"]
+    except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
+        raise FrameError(kind, f"not readable: {error!r}") from None
+    if not isinstance(boot, bytes) or len(boot) != _BOOT_BYTES:
+        raise FrameError(kind, "boot is not 16 bytes")
+    if type(block) is not int:
+        raise FrameError(kind, "block is no number")
+    return fields, boot, block
 
 
 def _is_row(row: Any) -> bool:
@@ -53,30 +95,52 @@ def _is_row(row: Any) -> bool:
 
 
 class Follower:
-    """Where in the stream the analyzer is.
+    """Where in a stream the analyzer is; nothing is news before `begin`.
 
-    `missed` counts summaries that were published and did not come, `restarts` how often
+    `missed` counts commits that were published and did not come, `restarts` how often
     another ingester took over.
     """
 
     def __init__(self) -> None:
         self.missed = 0
         self.restarts = 0
+        self.block = 0
+        """The newest that is known of."""
         self._boot: bytes | None = None
-        self._block = 0
+        self._is_begun = False
 
-    def follow(self, summary: Summary) -> str | None:
-        """Go on to this summary; a line for the operator if something is not there."""
-        boot, block = self._boot, self._block
-        self._boot, self._block = summary.boot, summary.block
-        if boot is None:
-            return None
+    @property
+    def is_begun(self) -> bool:
+        """Whether commits are news."""
+        return self._is_begun
+
+    def begin(self, commit: int) -> Hole | None:
+        """The store told of all up to this commit; what came since is missing."""
+        self._is_begun = True
+        known, self.block = self.block, max(commit, self.block)
+        return self._missed(commit, known) if known > commit else None
+
+    def follow(self, boot: bytes, block: int) -> Step:
+        """Go on to this commit."""
+        last, before, self._boot = self._boot, self.block, boot
+        is_restart = last is not None and boot != last
+        self.restarts += is_restart
+        if block <= before and not is_restart:
+            return Step(is_news=False)
+        self.block = block
+        if not self._is_begun:
+            return Step(is_news=False, is_restart=is_restart)
         # a smaller number is another database: nothing can be said of what it holds
-        hole = max(0, summary.block - block - 1)
-        self.missed += hole
-        gap = f"{hole} summaries missed before block {summary.block}" if hole else ""
-        if boot == summary.boot:
-            return gap or None
-        self.restarts += 1
-        again = f"the ingester was restarted, going on at block {summary.block}"
-        return f"{again}; {gap}" if gap else again
+        hole = self._missed(before, block - 1) if block > before + 1 else None
+        return Step(is_news=True, hole=hole, is_restart=is_restart)
+
+    def reach(self, block: int) -> Hole | None:
+        """Give up waiting for what should have come by now."""
+        if not self._is_begun or block <= self.block:
+            return None
+        before, self.block = self.block, block
+        return self._missed(before, block)
+
+    def _missed(self, after: int, up_to: int) -> Hole:
+        self.missed += up_to - after
+        return Hole(after, up_to)

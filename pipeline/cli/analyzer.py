@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 
-from pipeline.cli.process import add_arguments, start
+from pipeline.cli.process import add_arguments, settings_of, start
 
 __all__ = ["add_arguments", "run"]
 
@@ -12,7 +13,7 @@ __all__ = ["add_arguments", "run"]
 def run(arguments: Namespace) -> int:
     """Serve until asked to stop."""
     settings = start(arguments)
-    from pipeline.analyzer import analyzer
+    from pipeline.analyzer import process
 
-    analyzer.run(settings)
+    process.run(settings, partial(settings_of, arguments))
     return 0

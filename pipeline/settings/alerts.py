@@ -71,6 +71,41 @@ class Channel:
     )
 
 
+WHEN = r"^(count|error_rate) *(>=|<=|>|<) *[0-9]+(\.[0-9]+)? *%?$"
+"""A rule's condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An alert of your own: a filter, and how much of it is too much."""
+
+    name: str = setting(
+        "", "What the alert calls it.", pattern=NOT_EMPTY, required=True, example="5xx"
+    )
+    query: str = setting(
+        "",
+        "Filter of the query language, without pipes; empty: all entries.",
+        example="status:>=500",
+    )
+    when: str = setting(
+        "",
+        "Count of the matches in the window, or the share of errors among them, against"
+        " a number.",
+        pattern=WHEN,
+        required=True,
+        example="count > 50, or error_rate > 5%",
+    )
+    window: int = setting(300, "Seconds that are looked at.", minimum=1, maximum=86_400)
+    for_seconds: int = setting(
+        0,
+        "How long it has to be so before the alert opens.",
+        name="for",
+        minimum=0,
+        maximum=86_400,
+    )
+    level: str = setting("ERROR", "Of the alert.", choices=("WARN", "ERROR", "FATAL"))
+
+
 @dataclass(frozen=True, slots=True)
 class Alerts:
     """When the analyzer raises an alert, and where it goes."""
@@ -87,6 +122,7 @@ class Alerts:
         "Where alerts are sent: console, or sections.",
         default=("console",),
     )
+    rules: tuple[Rule, ...] = listed(Rule, "Alerts of your own: a list of sections.")
     group_wait_seconds: float = setting(
         2.0,
         "How long an alert waits for others to join it.",

@@ -19,16 +19,18 @@ from pathlib import Path
 START_SECONDS = 30
 STOP_SECONDS = 20
 
+PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
+
 
 class Process:
     """One of the pipeline's processes; what it says is kept."""
 
-    def __init__(self, name, environ):
+    def __init__(self, name, environ, *flags):
         self.lines = []
         self._is_ready = False
         self._ready = threading.Event()
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", "-m", "pipeline", name],
+            [*PYTHON, "-m", "pipeline", name, *flags],
             env=environ,
             stderr=subprocess.PIPE,
             text=True,
@@ -91,6 +93,10 @@ class Pipeline:
         for name in names:
             self.processes[name] = Process(name, self.environ)
         return self
+
+    def process(self, name, *flags):
+        """One more process, with flags of its own."""
+        return Process(name, self.environ, *flags)
 
     def wait_until_ready(self):
         """The ingester says once a second how it is; until then it counts as away."""

@@ -1,0 +1,236 @@
+"""The analyzer's process: sockets and threads around `analyzer`, in one poll loop.
+
+It is synchronous and reads no database itself: a query worker of its own answers its
+questions. Its death, slowness or restart is nothing to the ingester.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from types import FrameType
+from typing import Any, Final
+
+from pipeline import clock, control, service, transport
+from pipeline.analyzer.analyzer import Analyzer
+from pipeline.analyzer.channels.config import read_channels
+from pipeline.analyzer.channels.lanes import Lanes
+from pipeline.analyzer.control import Control
+from pipeline.analyzer.lineup import Lineup
+from pipeline.analyzer.questions import Questions, worker_of
+from pipeline.collectors.collector import Collector
+from pipeline.entry import Entry
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.settings import Settings
+from pipeline.settings.alerts import Alerts
+from pipeline.timestamp import SECOND
+from pipeline.wire.frame import BATCH_TOPIC, SUMMARY_TOPIC
+
+WAIT_SECONDS: Final = 0.5
+"""The longest sleep: alerts close, and questions are due, when nothing comes."""
+
+EVALUATE_SECONDS: Final = 0.1
+"""Between two looks at everything while commits pour in."""
+
+SUMMARIES_AT_ONCE: Final = 100
+BATCHES_AT_ONCE: Final = 4
+BATCH_FRAMES: Final = 24
+"""Batches of at most 1 MiB that wait, in memory of this process."""
+
+NICE: Final = 5
+"""Entries are stored first and judged second, when there is one core for both."""
+
+Load = Callable[[], Settings]
+
+
+class _Process:
+    """Everything of one run."""
+
+    def __init__(self, settings: Settings, load: Load) -> None:
+        self._load = load
+        self._settings = settings
+        self._is_asked_to_reload = False
+        self.stop = service.stop_on_signals((signal.SIGTERM, signal.SIGINT))
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        self._collector = _collector(settings)
+        self._questions = Questions(worker_of(settings.storage.db_path))
+        self._lanes = self._open_lanes(settings)
+        self.analyzer = Analyzer(
+            settings.alerts,
+            self._questions,
+            lambda entry: self._collector.submit([entry]),
+            self._lanes,
+            lambda text: service.say(f"analyzer: {text}"),
+        )
+        endpoint = settings.publish.endpoint
+        self._summaries = transport.subscribe(endpoint, [SUMMARY_TOPIC])
+        # a socket of its own: a batch that is dropped never drops a summary
+        self._batches = transport.subscribe(endpoint, [BATCH_TOPIC], BATCH_FRAMES)
+        self._control = self._open_control(settings)
+        self._poller = transport.Poller()
+        for socket in (self._summaries, self._batches):
+            self._poller.watch(socket)
+        for waker in (self.stop, self._questions):
+            self._poller.watch(waker.fileno())
+        if self._control is not None:
+            self._poller.watch(self._control.socket)
+
+    def run(self) -> None:
+        """Serve until asked to stop."""
+        self.analyzer.start(_now())
+        next_look = 0.0
+        while not self.stop.is_set:
+            self._poller.wait(self._patience(next_look))
+            self.stop.drain()
+            _receive(self._summaries, SUMMARIES_AT_ONCE, self.analyzer.take_summary)
+            _receive(self._batches, BATCHES_AT_ONCE, self.analyzer.take_batch)
+            self._questions.deliver()
+            if self._control is not None:
+                self._control.serve()
+            if self._is_asked_to_reload:
+                self._is_asked_to_reload = False
+                self._reload_and_say()
+            if clock.monotonic() >= next_look:
+                self.analyzer.evaluate(_now())
+                next_look = clock.monotonic() + EVALUATE_SECONDS
+
+    def close(self) -> None:
+        """Tell what waits, and end all threads."""
+        self.analyzer.close()
+        for socket in (self._summaries, self._batches):
+            socket.close(0)
+        if self._control is not None:
+            self._control.close()
+        self._lanes.close()
+        self._questions.close()
+        self._collector.close()
+        self.stop.close()
+
+    def _patience(self, next_look: float) -> float:
+        due = self.analyzer.next_due()
+        wait = WAIT_SECONDS if due is None else max(0.0, due - _now())
+        return min(WAIT_SECONDS, max(wait, next_look - clock.monotonic()))
+
+    def _open_lanes(self, settings: Settings) -> Lanes:
+        """Raises ConfigError."""
+        given = settings.alerts
+        channels = read_channels(given.channels, os.environ) if given.enabled else []
+        host, port = settings.server.host, settings.server.port
+        return Lanes(channels, f"http://{host}:{port}/", self._report)
+
+    def _report(self, entry: Entry) -> None:
+        """On any thread: the entry of what could not be delivered."""
+        if not self._collector.submit([entry]):
+            service.say(f"analyzer: an alert could not be stored: {entry.message}")
+
+    def _open_control(self, settings: Settings) -> Control | None:
+        endpoint = control.analyzer_endpoint_of(settings.storage.db_path)
+        try:
+            return Control(endpoint, self.status, self.reload)
+        except PipelineError as error:
+            service.say(f"analyzer: no control socket: {error}")
+            return None
+
+    def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked_to_reload = True
+
+    def _reload_and_say(self) -> None:
+        with suppress(PipelineError):
+            self.reload()
+
+    def reload(self) -> dict[str, Any]:
+        """Read the configuration anew; raises ConfigError, and then nothing changed."""
+        try:
+            settings = self._load()
+            Lineup(settings.alerts)
+            lanes = self._open_lanes(settings)
+        except ConfigError as error:
+            service.say(f"analyzer: the old configuration stays: {error}")
+            raise
+        before, self._lanes = self._lanes, lanes
+        self.analyzer.reload(settings.alerts, lanes)
+        # in a thread, as it waits for what is on its way; 3 s unseen would be a hole
+        _close_later(before)
+        changed = _changed(self._settings.alerts, settings.alerts)
+        self._settings = settings
+        service.say(f"analyzer: reloaded: {', '.join(changed) or 'nothing changed'}")
+        return {"changed": changed}
+
+    def status(self) -> dict[str, Any]:
+        """Counters of all parts."""
+        return {
+            **self.analyzer.stats(),
+            "questions": dict(self._questions.counters),
+            "channels": self._lanes.stats(),
+            "collector": self._collector.stats(),
+        }
+
+
+def run(settings: Settings, load: Load) -> None:
+    """Serve until asked to stop; `load` reads the configuration anew."""
+    process = _Process(settings, load)
+    service.announce_ready("analyzer", _describe(settings.alerts))
+    with suppress(OSError):
+        os.nice(NICE)
+    try:
+        process.run()
+    finally:
+        process.close()
+
+
+def _now() -> float:
+    return clock.now_ns() / SECOND
+
+
+def _receive(
+    socket: transport.Socket, most: int, take: Callable[[bytes, float], None]
+) -> None:
+    for _ in range(most):
+        frames = transport.receive(socket)
+        if frames is None:
+            return
+        take(frames[-1], _now())
+
+
+def _close_later(lanes: Lanes) -> None:
+    import threading
+
+    threading.Thread(target=lanes.close, name="closing channels").start()
+
+
+def _collector(settings: Settings) -> Collector:
+    """With a spool if there can be one: an alert outlives this process."""
+    given = asdict(settings.collector)
+    endpoints = settings.ingest.endpoint, settings.publish.endpoint
+    try:
+        return Collector(
+            endpoints[0],
+            "alerts",
+            acknowledge_endpoint=endpoints[1],
+            **{**given, "spool": "always"},
+        )
+    except ConfigError as error:
+        service.say(f"analyzer: alerts wait in memory only: {error}")
+        return Collector(
+            endpoints[0],
+            "alerts",
+            acknowledge_endpoint=endpoints[1],
+            **{**given, "spool": "off"},
+        )
+
+
+def _changed(before: Alerts, after: Alerts) -> list[str]:
+    """The keys whose values differ."""
+    old, new = asdict(before), asdict(after)
+    return [f"alerts.{name}" for name in new if old[name] != new[name]]
+
+
+def _describe(settings: Alerts) -> str:
+    if not settings.enabled:
+        return f"pid {os.getpid()}, alerts are off"
+    rule = f"{settings.error_spike_threshold} errors in {settings.error_spike_window} s"
+    more = f", {len(settings.rules)} rules" if settings.rules else ""
+    return f"pid {os.getpid()}, alert at {rule}{more}"

@@ -1,0 +1,178 @@
+"""What the analyzer knows again after a start: of the store, in four kinds of steps.
+
+Open alerts, acknowledgements and silences; what was usual in the last week; the known
+patterns; and the current windows, which are replayed second by second. The last reply
+names its newest commit: from there on the summaries count. Logic without I/O: a
+generator asks and is sent the answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from pipeline.alerts import Alert, Silence
+from pipeline.analyzer.findings import (
+    IGNORED,
+    Counts,
+    Detector,
+    Event,
+    Finding,
+    LearnsCounts,
+    LearnsEvents,
+)
+from pipeline.level import Level
+from pipeline.query.alerted import ALERTS_MAX, AlertsReply
+from pipeline.query.committed import CountsReply, EventsReply
+from pipeline.timestamp import SECOND, format_timestamp
+
+DAY: Final = 86_400
+DAYS: Final = 7
+SLOT: Final = 1_800
+"""Steps of the week: what is usual has a value for each half hour."""
+
+MINUTE: Final = 60
+FINE: Final = 6 * 3_600
+"""The last seconds come by minutes, which tell how even the rate is."""
+
+RECENT_LEAST: Final = 300
+RECENT_STEPS: Final = 300
+QUESTION_SECONDS: Final = 30.0
+
+
+class Ask(NamedTuple):
+    """One question; the answer is sent back as JSON text, None if there is none."""
+
+    method: str
+    params: dict[str, Any]
+    seconds: float = QUESTION_SECONDS
+
+
+Reply = TypeVar("Reply")
+
+Steps = Generator[Ask, bytes | None, "Restored"]
+
+
+@dataclass(slots=True)
+class Restored:
+    """What the store told; `commit` is None when it could not be asked."""
+
+    commit: int | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    silences: list[Silence] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    """How each that opened in the current windows stands now."""
+    failed: list[str] = field(default_factory=list)
+    """The questions that had no answer."""
+
+
+def restore(
+    detectors: Sequence[Detector], now: int, window: int, cooldown: float
+) -> Steps:
+    """Ask for everything and tell the detectors; `now` and `window` in seconds."""
+    found = Restored()
+    yield from _restore_alerts(found, now, cooldown)
+    learning = [one for one in detectors if isinstance(one, LearnsCounts)]
+    if learning:
+        yield from _learn_counts(found, learning, now)
+    knowing = [one for one in detectors if isinstance(one, LearnsEvents)]
+    if knowing:
+        yield from _learn_events(found, knowing, now)
+    yield from _replay(found, detectors, now, max(window, RECENT_LEAST))
+    return found
+
+
+def _restore_alerts(
+    found: Restored, now: int, cooldown: float
+) -> Generator[Ask, bytes | None, None]:
+    """Open ones, and those that ended so lately that they may come back."""
+    since = format_timestamp(int((now - cooldown) * SECOND))
+    params = {"state": "all", "since": since, "limit": ALERTS_MAX}
+    reply = _decode((yield Ask("get_alerts", params)), AlertsReply)
+    if reply is None:
+        found.failed.append("get_alerts")
+        return
+    found.alerts, found.silences = reply.alerts, reply.silences
+
+
+def _learn_counts(
+    found: Restored, detectors: Iterable[LearnsCounts], now: int
+) -> Generator[Ask, bytes | None, None]:
+    fine = (now - FINE) // SLOT * SLOT
+    last = now // SLOT * SLOT
+    for since, until, width in (
+        (fine - DAYS * DAY, fine, SLOT),
+        (fine, last, MINUTE),
+    ):
+        params = {"since": since, "until": until, "step": width}
+        reply = _decode((yield Ask("counts", params)), CountsReply)
+        if reply is None:
+            found.failed.append("counts")
+            continue
+        rows = rows_of(reply)
+        for detector in detectors:
+            detector.restore(rows, now, width)
+
+
+def _learn_events(
+    found: Restored, detectors: Iterable[LearnsEvents], now: int
+) -> Generator[Ask, bytes | None, None]:
+    """All that the store has; if that takes too long, those of the last day."""
+    level = int(Level.WARN)
+    for params in ({"level": level}, {"level": level, "since": now - DAY}):
+        reply = _decode((yield Ask("events", params)), EventsReply)
+        if reply is not None:
+            events = events_of_reply(reply)
+            for detector in detectors:
+                detector.restore_events(events, now)
+            return
+    found.failed.append("events")
+
+
+def _replay(
+    found: Restored, detectors: Sequence[Detector], now: int, window: int
+) -> Generator[Ask, bytes | None, None]:
+    """Let the detectors see the current windows as if they had been there."""
+    step = -(-window // RECENT_STEPS)
+    params = {"since": now - window - step, "step": step}
+    reply = _decode((yield Ask("counts", params)), CountsReply)
+    if reply is None:
+        found.failed.append("counts")
+        return
+    found.commit = reply.commit
+    latest: dict[tuple[str, str, str], Finding] = {}
+    for second, rows in groupby(rows_of(reply), key=lambda row: int(row[0])):
+        moment = min(second, now)
+        told = list(rows)
+        for detector in detectors:
+            detector.observe_counts(told, moment)
+            for one in detector.evaluate(moment):
+                latest[one.detector, one.source, one.key] = one
+    found.findings = list(latest.values())
+
+
+def rows_of(reply: CountsReply) -> Counts:
+    """Rows as a summary has them, but for the sources of the pipeline itself."""
+    names = reply.sources
+    return [
+        (second, names[source], level, count)
+        for second, source, level, count in reply.rows
+        if names[source] not in IGNORED
+    ]
+
+
+def events_of_reply(reply: EventsReply) -> list[Event]:
+    """Groups as a batch has them, but for the sources of the pipeline itself."""
+    return [
+        Event(one.second, one.source, one.level, one.pattern, one.template, one.count)
+        for one in reply.groups
+        if one.source not in IGNORED
+    ]
+
+
+def _decode(answer: bytes | None, kind: type[Reply]) -> Reply | None:
+    return None if answer is None else msgspec.json.decode(answer, type=kind)

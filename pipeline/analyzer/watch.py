@@ -1,0 +1,114 @@
+"""What is seen of the stream: commits to detectors, and what did not come; pure.
+
+Commits that did not come are asked for one by one kind: counts for summaries, groups
+for batches. What the store tells of them is observed late, at its own seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from pipeline.alerts import SOURCE
+from pipeline.analyzer.batches import events_of
+from pipeline.analyzer.findings import IGNORED, Counts, Detector, Event, Finding
+from pipeline.analyzer.follower import Follower, Hole, read_batch, read_summary
+from pipeline.errors import FrameError
+
+LATE_SECONDS: Final = 5
+"""A batch that has not come so long after its summary will not come."""
+
+
+class Missing(NamedTuple):
+    """Commits to be asked of the store."""
+
+    kind: str
+    """counts or events."""
+    hole: Hole
+
+
+class Watch:
+    """Both streams; `missing` is taken by whoever can ask."""
+
+    def __init__(self, detectors: Sequence[Detector]) -> None:
+        self.detectors = list(detectors)
+        self.summaries = Follower()
+        self.batches = Follower()
+        self.counters: Counter[str] = Counter()
+        self.missing: list[Missing] = []
+        self.notes: list[str] = []
+        self.alert_events = 0
+        """Entries of source `alerts` that summaries told of, since it was set to 0."""
+        self._late: tuple[int, int] = (0, 0)
+
+    def begin(self, commit: int) -> None:
+        """The store told of all up to this commit."""
+        self._note("counts", self.summaries.begin(commit))
+        self._note("events", self.batches.begin(commit))
+
+    def take_summary(self, body: bytes, now: int) -> None:
+        """One summary that arrived at `now` (s)."""
+        try:
+            summary = read_summary(body)
+        except FrameError as error:
+            self._refuse("summaries_malformed", error)
+            return
+        step = self.summaries.follow(summary.boot, summary.block)
+        if step.is_restart:
+            self.notes.append("the ingester was restarted")
+        self._note("counts", step.hole)
+        if step.is_news:
+            self.alert_events += sum(
+                count for _, source, _, count in summary.counts if source == SOURCE
+            )
+            self.observe_counts(summary.counts, now)
+
+    def take_batch(self, body: bytes, now: int) -> None:
+        """One batch that arrived at `now` (s)."""
+        try:
+            batch = read_batch(body)
+            step = self.batches.follow(batch.boot, batch.block)
+            self._note("events", step.hole)
+            if step.is_news:
+                self.observe_events(events_of(batch.data), now)
+        except FrameError as error:
+            self._refuse("batches_malformed", error)
+
+    def observe_counts(self, counts: Counts, now: int) -> None:
+        """Have the detectors see counts, of whatever seconds."""
+        watched = [row for row in counts if row[1] not in IGNORED]
+        for detector in self.detectors:
+            detector.observe_counts(watched, now)
+
+    def observe_events(self, events: Sequence[Event], now: int) -> None:
+        """Have the detectors see groups of entries."""
+        if events:
+            for detector in self.detectors:
+                detector.observe_events(events, now)
+
+    def evaluate(self, now: int) -> list[Finding]:
+        """What the detectors say."""
+        self._look_for_late(now)
+        return [one for detector in self.detectors for one in detector.evaluate(now)]
+
+    def _look_for_late(self, now: int) -> None:
+        """Batches that should have come with summaries of a while ago."""
+        block, since = self._late
+        if now - since < LATE_SECONDS:
+            return
+        # both are told by one process, summaries first: a batch is never ahead for long
+        self._note("events", self.batches.reach(block))
+        self._late = self.summaries.block, now
+
+    def _note(self, kind: str, hole: Hole | None) -> None:
+        if hole is None:
+            return
+        missed = hole.up_to - hole.after
+        name = "summaries_missed" if kind == "counts" else "batches_missed"
+        self.counters[name] += missed
+        self.missing.append(Missing(kind, hole))
+
+    def _refuse(self, name: str, error: FrameError) -> None:
+        self.counters[name] += 1
+        self.notes.append(str(error))
