@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
+from pipeline.batch.layout import Kind
+from pipeline.compression import compress
 from pipeline.entry import Entry
 from pipeline.errors import StoreError
 from pipeline.store.block import Block
+from pipeline.store.columns import pack_columns
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.reader import Reader
 from pipeline.store.schema import COMPACTED
@@ -229,3 +233,17 @@ def test_a_store_has_room_for_so_many_templates() -> None:
     ids = np.array([1, 2**64 - 7, 2], np.uint64)
 
     assert allowed(ids).tolist() == [True, True, False]
+
+
+def test_random_ids_are_compressed_by_the_first_level() -> None:
+    """A higher one makes more of them than less; of words it makes less."""
+    chance = Random(1)
+    ids = b"".join(b"%024x\n" % chance.getrandbits(96) for _ in range(9_000))
+    words = b"".join(b"%x is here\n" % chance.getrandbits(12) for _ in range(9_000))
+
+    def size(data: bytes, level: int) -> int:
+        columns = [("column", Kind.TEXT, 9_000, data)]
+        return len(pack_columns(9_000, columns, level).blobs[0])
+
+    assert size(ids, 9) == size(ids, 1) < len(compress(ids, 9))
+    assert size(words, 9) == len(compress(words, 9)) < size(words, 1)
