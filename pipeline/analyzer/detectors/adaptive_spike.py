@@ -68,7 +68,7 @@ class AdaptiveSpikes:
         self,
         factor: float = 2.0,
         minimum: int = 10,
-        probability: float = 1e-9,
+        probability: float = 1e-7,
         level: int = Level.WARN,
     ) -> None:
         self.untracked = 0
@@ -118,8 +118,8 @@ class AdaptiveSpikes:
             for slot in whole:
                 # a source's own first one is not a whole one
                 if slot > first[key[0]]:
-                    count = sums[key].get(slot, 0.0)
-                    series.base.learn(slot_of(slot * SLOT), count / SLOT)
+                    total = sums[key].get(slot, 0.0)
+                    series.base.learn(slot_of(slot * SLOT), total / SLOT)
         if width <= MINUTE:
             self._restore_spread(rows, width)
 
@@ -186,7 +186,9 @@ class AdaptiveSpikes:
         if series.ring.total < self._minimum or not self._warm(key[0], series):
             return None
         limit = self._limit * (1 + _TIRED * self._tired.get(key, 0.0))
-        for window in range(len(WINDOWS)):
+        # below ERROR a minute of noise is what every start of a service makes
+        first = 0 if key[1] >= Level.ERROR else _CALM_WINDOW
+        for window in range(first, len(WINDOWS)):
             count, expected, much = self._measure(series, window, now)
             if much < limit:
                 continue
@@ -226,7 +228,7 @@ class AdaptiveSpikes:
         expected = series.rate(now - covered // 2) * covered
         if count < self._minimum or count < self._factor * expected:
             return count, expected, 0.0
-        spread = series.spread(window, expected)
+        spread = series.spread(window)
         return count, expected, surprise(count, expected, spread)
 
     def _covered(self, window: int) -> int:

@@ -23,11 +23,14 @@ from pipeline.analyzer.findings import IGNORED, Counts, Event, Finding, State
 from pipeline.level import Level
 
 SERIES: Final = 500
-"""Series with a baseline, 5 KB each; durations of others are counted as untracked."""
+"""Series with a baseline, 7 KB each; durations of others are counted as untracked."""
 
 STEP: Final = 10
-WINDOWS: Final = (30, 300)
-"""Seconds: busy paths are judged by the first, others by the second."""
+WINDOWS: Final = (30, 300, 1800)
+"""Seconds: busy paths are judged by the first, others by those that follow."""
+
+PERIOD: Final = 300
+"""Seconds after which durations become history, two periods later."""
 
 WARM_UP: Final = 1_800
 KNOWN: Final = 200
@@ -39,7 +42,7 @@ ACCEPT: Final = 6 * 3_600
 FORGET: Final = 2 * 86_400
 
 _RING: Final = WINDOWS[-1] // STEP
-_FADE: Final = 0.5 ** (WINDOWS[-1] / 43_200)
+_FADE: Final = 0.5 ** (PERIOD / 43_200)
 """Of five minutes: half a day halves what was, so that a day's wave is in it."""
 _LEAST_SHARE: Final = 0.01
 """Of what is usually beyond: stragglers come in clusters."""
@@ -58,7 +61,7 @@ def shape_of(path: str) -> str:
 
 
 class _Series:
-    """Of one source and path: its past, and the steps of the last five minutes."""
+    """Of one source and path: its past, and the steps of the longest window."""
 
     __slots__ = (
         "base",
@@ -207,8 +210,8 @@ class SlowPaths:
         return None
 
     def _look(self, key: Key, series: _Series, now: int) -> Finding | None:
-        """Over when the five minutes no longer are beyond, or are the new usual."""
-        count, slow = series.sums(len(WINDOWS) - 1)
+        """Over when five minutes at least are as usual, or what is slow is."""
+        count, slow = series.sums(max(1, series.window))
         accepted = self._ticker.watched - (series.opened or 0) >= ACCEPT
         over = slow <= (1 - _P95) * count
         if not accepted and not over:
@@ -228,7 +231,7 @@ class SlowPaths:
         self, key: Key, series: _Series, state: State, count: int, slow: int, now: int
     ) -> Finding:
         source, path = key
-        window = WINDOWS[series.window if state is State.OPEN else -1]
+        window = WINDOWS[max(series.window, int(state is State.CLOSED))]
         p95 = series.now_p95()
         where = f"{source} {path}".strip()
         limit = series.p95 * self._factor
@@ -275,7 +278,7 @@ class SlowPaths:
         self._step = step
         for series in self._series.values():
             series.advance(step)
-        period = self._ticker.elapsed // WINDOWS[-1]
+        period = self._ticker.elapsed // PERIOD
         if period != self._period:
             self._period = period
             self._learn()

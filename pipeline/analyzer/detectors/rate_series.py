@@ -33,8 +33,10 @@ _SPREAD: Final = 0.2
 """Expected until it is known: rates of real services vary so much about their day's
 wave, beside what chance does."""
 _SPREAD_LIMITS: Final = (0.1, 1.5)
-_SPREAD_PRIOR: Final = 20.0
-"""Observations that the expected spread counts for."""
+_SPREAD_PRIOR: Final = 2_000.0
+"""What is expected weighs as ten counts that are large enough to tell."""
+_SPREAD_NOISE: Final = 0.005
+"""Variance that the square of one count's relative deviation has, however large."""
 
 _RARE: Final = 1 / 3600
 """Entries a second that may always come."""
@@ -47,10 +49,10 @@ class RateSeries:
         "_actual",
         "_deviation",
         "_expected",
-        "_scale",
         "_slot",
         "_slot_count",
         "_slot_seconds",
+        "_weight",
         "base",
         "last",
         "ring",
@@ -64,7 +66,7 @@ class RateSeries:
         self._slot = -1
         self._slot_count = self._slot_seconds = 0.0
         self._deviation = [0.0] * len(WINDOWS)
-        self._scale = [0.0] * len(WINDOWS)
+        self._weight = [0.0] * len(WINDOWS)
 
     def count(self, window: int) -> int:
         """Entries of WINDOWS[window]."""
@@ -77,11 +79,10 @@ class RateSeries:
         ratio = (self._actual + prior) / (self._expected + prior)
         return self.base.rate(second) * min(high, max(low, ratio)) + _RARE
 
-    def spread(self, window: int, expected: float) -> float:
+    def spread(self, window: int) -> float:
         """How far the rate varies, over itself."""
-        prior = _SPREAD_PRIOR * expected**2
-        square = (self._deviation[window] + _SPREAD**2 * prior) / (
-            self._scale[window] + prior
+        square = (self._deviation[window] + _SPREAD**2 * _SPREAD_PRIOR) / (
+            self._weight[window] + _SPREAD_PRIOR
         )
         low, high = _SPREAD_LIMITS
         return min(high, max(low, math.sqrt(max(0.0, square))))
@@ -139,6 +140,9 @@ class RateSeries:
     def _add_deviation(
         self, window: int, count: float, expected: float, keep: float
     ) -> None:
+        """One count more: small ones tell little of the spread, and weigh so."""
         square = min(count - expected, 10 * expected + 10) ** 2
-        self._deviation[window] = self._deviation[window] * keep + square - expected
-        self._scale[window] = self._scale[window] * keep + expected**2
+        noise = (1 + 2 * expected) / expected**3 + _SPREAD_NOISE
+        found = (square - expected) / expected**2 / noise
+        self._deviation[window] = self._deviation[window] * keep + found
+        self._weight[window] = self._weight[window] * keep + 1 / noise
