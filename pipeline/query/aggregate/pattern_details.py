@@ -60,7 +60,7 @@ class Details:
     def run(self, count: PatternCount) -> None:
         """Look at the blocks that have them; raises CostError and CancelledError."""
         for block in count.blocks:
-            here = np.isin(self._chosen.ids, block.seen.ids)
+            here = np.isin(self._chosen.ids, block.ids)
             if not here.any():
                 continue
             matched = self._scan.match(block.header)
@@ -124,7 +124,7 @@ class Details:
         rows = np.flatnonzero(mask & (found >= 0))
         places = found[rows]
         rare = np.setdiff1d(
-            self._ids[np.isin(self._ids, block.seen.ids)], column.pattern_ids
+            self._ids[np.isin(self._ids, block.ids)], column.pattern_ids
         )
         if not len(rare):
             return rows, places

@@ -43,6 +43,12 @@ from pipeline.timestamp import format_timestamp
 PATTERNS_MAX: Final = 500_000
 """Different patterns of one question, of 32 bytes each."""
 
+_WAITING: Final = 1 << 17
+"""Patterns of blocks that are added up at once."""
+
+_AT_ONCE: Final = 16
+"""Blocks whose headers are asked for their patterns at once."""
+
 
 class Seen(NamedTuple):
     """Patterns, each once, in the order of their ids."""
@@ -66,7 +72,8 @@ class BlockSeen:
     """The patterns of a block's matching rows, as far as is known."""
 
     header: Header
-    seen: Seen
+    ids: Ids
+    """In order; of the rare ones that were looked at, those that may be in the top."""
     rows: int
     rest: int
     """Rows whose pattern is not looked at yet."""
@@ -82,15 +89,40 @@ def add_up(parts: Sequence[Seen]) -> Seen:
     order = np.argsort(ids)
     ids = ids[order]
     starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
-    counts, first, last = (
-        np.concatenate([part[column] for part in parts])[order] for column in (1, 2, 3)
-    )
-    return Seen(
-        ids[starts],
-        np.add.reduceat(counts, starts),
-        np.minimum.reduceat(first, starts),
-        np.maximum.reduceat(last, starts),
-    )
+    ids = ids[starts]
+
+    def column(at: int, fold: np.ufunc) -> Ints:
+        values = np.concatenate([part[at] for part in parts])[order]
+        found: Ints = fold.reduceat(values, starts)
+        return found
+
+    return Seen(ids, column(1, np.add), column(2, np.minimum), column(3, np.maximum))
+
+
+class _Sum:
+    """Patterns of many blocks, added up as they come: they take memory."""
+
+    def __init__(self) -> None:
+        self._seen = NONE
+        self._new: list[Seen] = []
+        self._waiting = 0
+
+    def add(self, seen: Seen) -> None:
+        """Raises FieldError for more than PATTERNS_MAX."""
+        self._new.append(seen)
+        self._waiting += len(seen.ids)
+        if self._waiting > _WAITING:
+            self.total()
+
+    def total(self) -> Seen:
+        """What there is by now."""
+        if self._new:
+            self._seen = add_up([self._seen, *self._new])
+            self._new, self._waiting = [], 0
+            if len(self._seen.ids) > PATTERNS_MAX:
+                problem = f"more than {PATTERNS_MAX:,} patterns"
+                raise FieldError("q", problem, hint="narrow the time range")
+        return self._seen
 
 
 class PatternCount:
@@ -102,6 +134,8 @@ class PatternCount:
         table = scan.headers.reader.templates()
         # blocks may lack frequent ones, for which there was no place any more
         self._is_full = len(table.ids) >= STORE_PATTERNS
+        self._sum = _Sum()
+        self._keeps_rare = True
         self.blocks = self._read()
         self.total = sum(block.rows for block in self.blocks)
         """Entries that match, those without a pattern too."""
@@ -109,31 +143,28 @@ class PatternCount:
     def top(self, n: int | None) -> Seen:
         """The n most frequent ones, or all; exact."""
         while True:
-            known = add_up([block.seen for block in self.blocks])
+            known = self._sum.total()
             chosen, unsure = self._choose(known, n)
             if not unsure:
                 return known.at(chosen)
             for block in unsure:
-                self._open_rest(block)
+                self._open_rest(block, known)
 
     def _choose(self, known: Seen, n: int | None) -> tuple[Ints, list[BlockSeen]]:
         """The top as far as is known, and the blocks that could change it."""
-        if len(known.ids) > PATTERNS_MAX:
-            problem = f"more than {PATTERNS_MAX:,} patterns"
-            raise FieldError("q", problem, hint="narrow the time range")
         order = np.lexsort((known.ids, -known.counts))
         opened = [block for block in self.blocks if block.missing]
         if n is None or n >= len(order):
             return order, opened
         least = int(known.counts[order[n - 1]])
         unknown = sum(block.missing for block in opened)
-        if unknown > least:
+        # what no block lists has fewer entries than the last of the top
+        self._keeps_rare = unknown > least
+        if self._keeps_rare:
             return order[:n], opened
         near = order[known.counts[order] + unknown > least]
         near = np.union1d(near, order[:n])
-        absent = np.array(
-            [~_lists(block.seen.ids, known.ids[near]) for block in opened]
-        )
+        absent = np.array([~_lists(block.ids, known.ids[near]) for block in opened])
         if not len(absent):
             return order[:n], []
         more = np.array([block.missing for block in opened]) @ absent
@@ -156,11 +187,16 @@ class PatternCount:
                 told.append(header)
             else:
                 found += self._from_rows(header)
-        for header, patterns in zip(told, self._told(told), strict=True):
-            rest = patterns.rest
-            missing = self._missing(rest, len(patterns.ids))
-            seen = Seen(*patterns[:4]).at(np.argsort(patterns.ids))
-            found.append(BlockSeen(header, seen, header.rows, rest, missing))
+        for at in range(0, len(told), _AT_ONCE):
+            scan.budget.check()
+            some = told[at : at + _AT_ONCE]
+            for header, patterns in zip(some, self._told(some), strict=True):
+                rest = patterns.rest
+                missing = self._missing(rest, len(patterns.ids))
+                seen = Seen(*patterns[:4])
+                self._sum.add(seen)
+                ids = np.sort(seen.ids)
+                found.append(BlockSeen(header, ids, header.rows, rest, missing))
         return found
 
     def _missing(self, rest: int, listed: int) -> int:
@@ -203,7 +239,8 @@ class PatternCount:
         size = int(np.count_nonzero(mask))
         if not isinstance(column, MessageColumn):
             seen = _seen(row_ids(column, np.flatnonzero(mask)), times[mask])
-            return BlockSeen(header, seen, size, 0, 0)
+            self._sum.add(seen)
+            return BlockSeen(header, seen.ids, size, 0, 0)
         codes = column.codes
         coded = mask & (codes > 0)
         seen = _seen(
@@ -211,31 +248,37 @@ class PatternCount:
         )
         rest = size - int(np.count_nonzero(coded))
         missing = self._missing(rest, len(column.pattern_ids))
+        self._sum.add(seen)
         # a listed pattern may have no matching row: it is not missing for that
-        return BlockSeen(header, seen, size, rest, missing)
+        return BlockSeen(header, seen.ids, size, rest, missing)
 
-    def _open_rest(self, block: BlockSeen) -> None:
+    def _open_rest(self, block: BlockSeen, known: Seen) -> None:
         """Count the rows without a template too."""
         block.missing = block.rest = 0
         is_whole = block.rows == block.header.rows
         kept = self._rests.get(block.header.id) if is_whole else None
-        if kept is not None:
-            block.seen = add_up([block.seen, Seen(*kept)])
-            return
+        seen = self._read_rest(block) if kept is None else Seen(*kept)
+        if kept is None and is_whole and block.header.id not in self._scan.damaged:
+            self._rests.put(block.header.id, seen, 32 * len(seen.ids) + 500)
+        if not self._keeps_rare:
+            seen = seen.at(np.flatnonzero(_lists(known.ids, seen.ids)))
+        self._sum.add(seen)
+        block.ids = np.union1d(block.ids, seen.ids)
+
+    def _read_rest(self, block: BlockSeen) -> Seen:
         matched = self._scan.match(block.header)
         if matched is None:
-            return
+            return NONE
         view, mask = matched
         try:
             column = view.batch.columns[MESSAGE]
-            if isinstance(column, MessageColumn):
-                rows = np.flatnonzero(mask & (column.codes == 0))
-                seen = _seen(row_ids(column, rows), view.timestamps()[rows])
-                block.seen = add_up([block.seen, seen])
-                if is_whole:
-                    self._rests.put(block.header.id, seen, 32 * len(seen.ids) + 500)
+            if not isinstance(column, MessageColumn):
+                return NONE
+            rows = np.flatnonzero(mask & (column.codes == 0))
+            return _seen(row_ids(column, rows), view.timestamps()[rows])
         except FrameError:
             self._scan.damaged.add(block.header.id)
+            return NONE
 
 
 def _lists(ids: Ids, wanted: Ids) -> Mask:
@@ -295,7 +338,7 @@ class Names:
         for block in self._blocks:
             if not missing:
                 break
-            here = np.isin(np.array(list(missing), np.uint64), block.seen.ids)
+            here = np.isin(np.array(list(missing), np.uint64), block.ids)
             if here.any():
                 found |= self._read(block, missing)
                 missing -= set(found)
