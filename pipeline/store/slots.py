@@ -58,6 +58,9 @@ _SECTION_COUNT: Final = _NUMBERS + len(_WIDTHS)
 _NEWLINE: Final = 0x0A
 _ZERO: Final = ord("0")
 
+_ARRAYS: Final = 7
+"""Numbers of 8 bytes that are kept of each slot."""
+
 _PIECE: Final = 1 << 17
 """Bytes looked at together."""
 
@@ -203,6 +206,7 @@ class Slots:
     def __init__(self, data: Bytes, counts: Ints) -> None:
         """`counts`: values of each slot."""
         reader = _Reader(data)
+        self._size = len(data)
         slots, bases, affixes, hexes, texts = _HEAD.unpack(reader.take(_HEAD.size))
         if slots != len(counts):
             raise bad(f"variables of {slots} slots; the templates have {len(counts)}")
@@ -226,6 +230,11 @@ class Slots:
         reader.end()
         if len(self._hexes) != int(totals[HEX]):
             raise bad("digits of variables don't add up")
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return self._size + self._ends.nbytes + _ARRAYS * self._firsts.nbytes
 
     def _check(self) -> None:
         wrong = self._forms > HEX

@@ -242,6 +242,24 @@ def test_variables_are_found_where_they_stand() -> None:
     assert found.firsts.tolist() == [0, 2, 2, 3]
 
 
+@settings(max_examples=50)
+@given(st.integers(0, 2**32))
+def test_some_rows_of_a_long_block_come_back(seed: int) -> None:
+    """Few rows, many, and few again: of templates whose values begin or end alike."""
+    kinds = [b"as %d ago", b"id a%d9 as x%d", b"%dms", b"at 10.0.0.%d:80, %dus", b"no"]
+    draw = np.random.default_rng(seed)
+    drawn = draw.integers(0, 1000, (2_000, 3)).tolist()
+    raw = []
+    for kind, one, two in drawn:
+        text = kinds[kind % len(kinds)]
+        raw.append(text % (one, two)[: text.count(b"%")])
+    column = column_of(encode(raw))
+    for count in (1, 40, 1_900, 3, 500):
+        rows = np.sort(draw.choice(len(raw), count, replace=False))
+        right = b"".join(raw[row] + b"\n" for row in rows.tolist())
+        assert column.texts_of(rows).data == right
+
+
 def test_columns_never_change() -> None:
     """They are stored; what differs between rows is tested beside its own layout."""
     raw = [b"job 1 done", b"free text", b"queue 7", b"job 22 done", b"queue 9"]
