@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/recursive.yaml
+# Processes that the tests run in: most wait for programs that they started. Each has
+# whole files, so what a module shares is made once. 0 for one, as a debugger wants it.
+WORKERS ?= 2
 NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
 	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
 
@@ -25,7 +28,8 @@ run: $(VENV)/run.stamp ## install what is missing, then start the whole pipeline
 
 test: $(VENV)/test.stamp lint check-node $(NODE_STAMP) ## lint, then the tests of Node and Python
 	$(if $(NODE_TESTS),node --test $(NODE_TESTS))
-	$(BIN)/pytest -q -rs
+	$(BIN)/pytest -q -rs -n $(WORKERS) --dist loadfile -m "not alone"
+	$(BIN)/pytest -q -rs -m alone
 
 lint: $(VENV)/test.stamp ## ruff and mypy
 	$(BIN)/ruff check

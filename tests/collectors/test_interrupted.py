@@ -88,6 +88,7 @@ def test_each_call_that_returned_is_on_disk_or_counted(make: Make, policy: str) 
     assert stats["spooled"] == stats["logged"] - lost > 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["overflow", "always"])
 def test_a_signal_s_handler_may_log(
     away: RunningIngester, make: Make, mode: str

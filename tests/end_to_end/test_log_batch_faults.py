@@ -138,6 +138,7 @@ def test_two_gateways_that_are_killed_in_turn(own):
         assert sorted(sender.stored()) == list(range(1, 121))
 
 
+@pytest.mark.alone
 @pytest.mark.requires("root", "tmpfs")
 def test_a_full_disk_is_named(tmp_path):
     """And the same call is stored once when there is space again."""
