@@ -82,8 +82,8 @@ _AT_ONCE: Final = 500
 _COUNTS_KEPT: Final = 8 << 20
 """Bytes of parsed counts kept, and of directories: of some hundred compacted blocks."""
 
-_PATTERNS_KEPT: Final = 24 << 20
-"""Bytes of parsed patterns kept: 64 KB a block of the corpus, 20 million entries."""
+_PATTERNS_KEPT: Final = 12 << 20
+"""Bytes of parsed patterns kept: 120 KB a block of the corpus, 6 million entries."""
 
 _COLUMN_BYTES: Final = 300
 """Of a column's objects in a parsed directory."""

@@ -69,3 +69,18 @@ def test_patterns(made, state: str, tree: Node, everything: bool, n: int) -> Non
         assert counts[name] == count
         assert abs(share - count / len(hits)) < 1e-9
         assert (first, last) == tuple(map(format_timestamp, (min(times), max(times))))
+
+
+def test_rare_in_a_block_and_frequent_in_others(tmp_path: Path) -> None:
+    """A block doesn't list what it has once; that entry still counts for the top."""
+    texts = [["a 1"] * 5 + ["b 2"] * 6, ["a 1"] * 5 + ["b 2"] * 5, ["a 1", "c 3"]]
+    made = [
+        [(0, [Entry(n, "s", 9, text, {}, [], None) for n, text in enumerate(block)])]
+        for block in texts
+    ]
+    settle(tmp_path / "a.db", append(tmp_path / "a.db", made), "compacted")
+    reply = Asker(tmp_path / "a.db").ask("aggregate", q="| patterns 2")
+
+    assert sorted(row[:2] for row in reply["table"]["rows"]) == (
+        [["a <*>", 11], ["b <*>", 11]]
+    )
