@@ -46,7 +46,7 @@ def to_entry(kind: Kind, alert: Alert, now: int) -> Entry:
 def acknowledged(fingerprint: str, by: str, comment: str, now: int) -> Entry:
     """The entry by which somebody has seen an alert."""
     said = f"{fingerprint} acknowledged by {by}" + (f": {comment}" if comment else "")
-    fields = {"fingerprint": fingerprint, "by": by, "comment": comment}
+    fields = {"fingerprint": fingerprint, **_who(by, comment)}
     return _entry(Kind.ACKNOWLEDGED, said, now, fields)
 
 
@@ -83,7 +83,7 @@ def undelivered(
 def _entry(kind: Kind, said: str, now: int, fields: Mapping[str, Any]) -> Entry:
     head = {"version": VERSION, "event": str(kind), "at": format_timestamp(now)}
     tags = [TAG, str(kind)]
-    message = cut(said, TEXT_BYTES)
+    message = cut(" ".join(said.splitlines()), TEXT_BYTES)
     return Entry(
         now, SOURCE, int(LEVELS[kind]), message, {**fields, **head}, tags, None
     )
@@ -91,7 +91,11 @@ def _entry(kind: Kind, said: str, now: int, fields: Mapping[str, Any]) -> Entry:
 
 def _ordered(matcher: Matcher, by: str, comment: str) -> dict[str, Any]:
     given = _given(matcher)
-    return {"id": matcher.id, "matcher": given, "by": by, "comment": comment}
+    return {"id": matcher.id, "matcher": given, **_who(by, comment)}
+
+
+def _who(by: str, comment: str) -> dict[str, str]:
+    return {"by": cut(by, TEXT_BYTES), "comment": cut(comment, TEXT_BYTES)}
 
 
 def _given(matcher: Matcher) -> dict[str, str]:

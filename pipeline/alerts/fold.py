@@ -80,6 +80,8 @@ class _State:
     def tell(self, _event: _Event, fields: Mapping[str, Any]) -> None:
         """The alert stands as this says; what it doesn't repeat stays."""
         alert = msgspec.convert(fields, Alert)
+        if not alert.reasons or not alert.sources:
+            raise msgspec.ValidationError("an alert of nothing")
         reasons = (reason.since for reason in alert.reasons)
         for moment in (alert.since, alert.opened, alert.at, *reasons):
             parse_timestamp(moment, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Annotated, Final
 
@@ -151,7 +150,7 @@ class Matcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             )
             if pattern is not None
         ]
-        return bool(pairs) and all(fnmatchcase(value, to) for to, value in pairs)
+        return bool(pairs) and all(fits(pattern, value) for pattern, value in pairs)
 
 
 class Silence(Struct, frozen=True, kw_only=True):
@@ -163,6 +162,25 @@ class Silence(Struct, frozen=True, kw_only=True):
     by: str
     comment: str
     at: Time
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether the text is the pattern, where each `*` stands for any text.
+
+    Searched from the left, part by part: a regex of many stars would take for ever.
+    """
+    first, *parts = pattern.split("*")
+    if not parts:
+        return pattern == text
+    if not text.startswith(first):
+        return False
+    place, last = len(first), parts.pop()
+    for part in parts:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(text) - place >= len(last) and text.endswith(last)
 
 
 def digest(*parts: str) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from pipeline.alerts import Acknowledgement, Alert, Reason
-from pipeline.alerts.model import REASONS, SOURCES, digest
+from pipeline.alerts.model import REASONS, SOURCES, cut, digest
 from pipeline.analyzer.findings import EVERYWHERE, Finding, State
 from pipeline.timestamp import SECOND, format_timestamp, parse_timestamp
 
@@ -26,16 +26,21 @@ GROWTH: Final = 4
 REASONS_HELD: Final = 1_000
 """Of one incident: a source may say thousands of things that it never said before."""
 
+KEY_CHARACTERS: Final = 200
+TEXT_BYTES: Final = 1_000
 QUERY_CHARACTERS: Final = 4_000
 """Of an alert's query, which has a part for each reason."""
+REASON_QUERY_CHARACTERS: Final = 1_000
+"""Half a query would show something else: a longer one is left out."""
 
 Key = tuple[str, str, str]
 """Detector, source and key: what tells one reason from another."""
 
 
 def key_of(finding: Finding) -> Key:
-    """The reason that a finding is about."""
-    return finding.detector, finding.source, finding.key
+    """The reason that a finding is about; a long key, such as a path, in short."""
+    key = finding.key if len(finding.key) <= KEY_CHARACTERS else digest(finding.key)
+    return finding.detector, finding.source, key
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +156,7 @@ class Incident:
             sources=sources[:SOURCES],
             sources_total=len(sources),
             level=max(one.level for one in found),
-            text=text + more + (f"; {note}" if note else ""),
+            text=cut(text, TEXT_BYTES) + more + (f"; {note}" if note else ""),
             since=moment(since),
             opened=moment(self.opened),
             at=moment(now),
@@ -216,18 +221,19 @@ def _finite(value: float | None) -> float | None:
 
 
 def _reason(finding: Finding) -> Reason:
+    query = finding.query
     return Reason(
         detector=finding.detector,
         source=finding.source,
-        key=finding.key,
+        key=key_of(finding)[2],
         level=finding.level,
-        text=finding.text,
+        text=cut(finding.text, TEXT_BYTES),
         since=moment(finding.since),
         value=_finite(finding.value),
         baseline=_finite(finding.baseline),
         threshold=_finite(finding.threshold),
         window=finding.window,
-        query=finding.query,
+        query=query if len(query) <= REASON_QUERY_CHARACTERS else "",
         open=finding.state is State.OPEN,
     )
 
@@ -248,7 +254,7 @@ def _group_text(sources: list[str], first: Finding) -> str:
 
 
 def _query(found: Iterable[Finding]) -> str:
-    """Any of the reasons' filters, as many as may be."""
+    """Any of the reasons' filters, as many as fit; the first alone always does."""
     parts = list(dict.fromkeys(one.query for one in found if one.query))
     if len(parts) < 2:
         return "".join(parts)

@@ -107,6 +107,8 @@ def test_a_silence_is_replaced_by_the_next_of_its_matcher() -> None:
         {"version": 1, "event": "silenced", "at": at(0), "matcher": {"source": "a"}},
         {**(OPENED.metadata or {}), "opened": "yesterday"},
         {**(OPENED.metadata or {}), "sources": "web"},
+        {**(OPENED.metadata or {}), "sources": []},
+        {**(OPENED.metadata or {}), "reasons": []},
     ],
 )
 def test_what_is_not_of_the_format_is_left_out(fields: dict[str, object]) -> None:
@@ -140,6 +142,11 @@ def test_what_was_not_delivered_is_counted() -> None:
         (Matcher(source="web", detector="latency"), False),
         (Matcher(fingerprint=alert().fingerprint), True),
         (Matcher(), False),
+        (Matcher(source="w[e]b"), False),
+        (Matcher(source="*"), True),
+        (Matcher(source="*e*"), True),
+        (Matcher(source="web*web"), False),
+        (Matcher(source="*" * 200 + "x"), False),
     ],
 )
 def test_a_matcher_fits_when_all_it_gives_does(matcher: Matcher, fits: bool) -> None:

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.alerts import to_entry
 from pipeline.analyzer.findings import EVERYWHERE, Finding
+from pipeline.entry import check_metadata
 from pipeline.level import Level
 from tests.alerts.made import T0, at
 from tests.analyzer.told import SPIKE, Told, of, over
@@ -228,6 +230,23 @@ def test_a_source_that_says_thousands_of_things_is_bounded() -> None:
 
     assert len(alert.reasons) == 20
     assert alert.text.endswith("(+999 more)")
+
+
+def test_the_longest_alert_fits_into_an_entry() -> None:
+    """Of texts, keys and filters without any bound, in four-byte characters."""
+    told = Told()
+    long = "\N{FIRE}" * 100_000
+    name = "\N{FIRE}" * 60
+    made = replace(SPIKE, text=long, query=long[:999])
+    told.at(
+        0, *(replace(made, source=f"{name}{n}", key=f"{n}{long}") for n in range(200))
+    )
+    told.at(2)
+    (opened,) = told.notices
+    entry = to_entry(opened.kind, opened.alert, 0)
+
+    check_metadata(entry.metadata or {})
+    assert len(opened.alert.reasons) == 20
 
 
 def test_infinite_numbers_are_not_told() -> None:

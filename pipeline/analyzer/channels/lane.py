@@ -28,6 +28,8 @@ QUEUE: Final = 100
 OPEN_MOST: Final = 1_000
 """Open alerts that are repeated to a channel that wants it."""
 
+_STOPPED: Final = "the analyzer stopped before"
+
 Report = Callable[[Entry], None]
 """Takes the entry of what could not be delivered; called by any thread."""
 
@@ -79,18 +81,22 @@ class Lane:
 
     def put(self, notice: Notice) -> None:
         """Deliver it in its turn; never waits."""
-        oldest = None
+        waiting, lost = _Waiting(notice, clock.monotonic()), None
+        problem = f"its queue of {QUEUE} is full"
         with self._changed:
-            self._note(notice)
-            if len(self._queue) >= QUEUE:
-                # the first may be on its way; the one behind it has waited longest
-                oldest = self._queue[1]
-                del self._queue[1]
-                self.counters.dropped += 1
-            self._queue.append(_Waiting(notice, clock.monotonic()))
-            self._changed.notify()
-        if oldest is not None:
-            self._tell(oldest, f"its queue of {QUEUE} is full")
+            if self._abandoned:
+                lost, problem = waiting, _STOPPED
+            else:
+                self._note(notice)
+                if len(self._queue) >= QUEUE:
+                    # the first may be on its way: the next has waited longest
+                    lost = self._queue[1]
+                    del self._queue[1]
+                self._queue.append(waiting)
+                self._changed.notify()
+            self.counters.dropped += lost is not None
+        if lost is not None:
+            self._tell(lost, problem)
 
     def resume(self, notices: list[Notice]) -> None:
         """These were delivered before, and are open: repeat them where that is done."""
@@ -100,11 +106,15 @@ class Lane:
             self._repeat_at = clock.monotonic()
             self._changed.notify()
 
-    def close(self, end: float) -> None:
-        """Try what waits once more, until then (monotonic); the rest is reported."""
+    def begin_close(self) -> None:
+        """Try what waits once more, without a wait."""
         with self._changed:
             self._closing = True
             self._changed.notify()
+
+    def close(self, end: float) -> None:
+        """Wait for that until then (monotonic); what is left is reported."""
+        self.begin_close()
         self._thread.join(max(0.0, end - clock.monotonic()))
         with self._changed:
             self._abandoned = True
@@ -112,7 +122,7 @@ class Lane:
             self._queue.clear()
         for waiting in left:
             self.counters.failed += 1
-            self._tell(waiting, "the analyzer stopped before")
+            self._tell(waiting, _STOPPED)
 
     def _note(self, notice: Notice) -> None:
         name = notice.alert.fingerprint

@@ -63,6 +63,8 @@ class Lanes:
         """Tell what waits, as far as that goes; the rest is reported."""
         end = clock.monotonic() + seconds
         for lane in self._lanes:
+            lane.begin_close()
+        for lane in self._lanes:
             lane.close(end)
 
 

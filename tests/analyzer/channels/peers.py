@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import threading
@@ -98,9 +99,7 @@ class HttpPeer:
         elif given == RESET:
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            handler.rfile.close()
-            handler.wfile.close()
-            connection.close()
+            os.close(connection.detach())  # at once, whoever else refers to it
         elif given == GARBAGE:
             connection.sendall(b"\x00\xff what?\r\n\r\n")
 

@@ -194,6 +194,14 @@ def test_the_end_does_not_wait_for_a_channel_that_hangs() -> None:
     assert len(run.entries) == 3
 
 
+def test_what_comes_after_the_end_is_said(run: Run) -> None:
+    """Nobody would deliver it."""
+    run.close()
+    run.lane.put(notice(fingerprint="f0"))
+
+    assert run.problems() == [("f0", "the analyzer stopped before")]
+
+
 def test_open_alerts_are_repeated_where_that_is_wanted() -> None:
     """As they were told last; not those that are over."""
     channel = Scripted()

@@ -43,10 +43,10 @@ def test_a_dead_channel_delays_no_other(tmp_path: Path) -> None:
     """One hangs, one drips, one resets, one refuses, one is not there; two work."""
     path = tmp_path / "alerts.jsonl"
     with (
-        http_peer(*[HANG] * 9) as hangs,
-        http_peer(*[DRIP] * 9) as drips,
-        http_peer(*[RESET] * 9) as resets,
-        http_peer(*[500] * 9) as fails,
+        http_peer(*[HANG] * 99) as hangs,
+        http_peer(*[DRIP] * 99) as drips,
+        http_peer(*[RESET] * 99) as resets,
+        http_peer(*[500] * 99) as fails,
         http_peer() as works,
     ):
         dead = [hangs.root, drips.root, resets.root, fails.root, nobody()]
@@ -88,6 +88,21 @@ def test_what_fails_for_a_while_is_delivered_all_the_same() -> None:
     assert events == ["opened"] * 4 + ["resolved"]
     assert (stats["retried"], stats["failed"], entries) == (3, 0, [])
     assert peer.times[1] - peer.times[0] >= 1.0
+
+
+def test_the_end_wakes_all_channels_at_once() -> None:
+    """One that hangs leaves the others their last attempt."""
+    with http_peer(HANG) as hangs, http_peer((503, 200)) as fails:
+        entries: list[Entry] = []
+        urls = {"first": hangs.root, "second": fails.root}
+        given = [Channel(type="webhook", name=n, url=u) for n, u in urls.items()]
+        made = Lanes(read_channels(given, {}), "", entries.append)
+        made.send(notice())
+        wait_for(lambda: made.stats()["second"]["retried"] == 1)
+        made.close(1.0)
+
+    assert len(fails.bodies) == 2
+    assert [(entry.metadata or {})["channel"] for entry in entries] == ["first"]
 
 
 def test_a_retried_notice_can_be_recognised() -> None:
