@@ -32,7 +32,7 @@ MESSAGES: Final = {
     CANCELLED: "cancelled",
     WORKER_LOST: "the query's worker process ended; retry",
     OUT_OF_ORDER: "out of order",
-    NOT_DONE: "the ingester has not done it",
+    NOT_DONE: "it was not done",
 }
 """The first five as JSON-RPC 2.0 words them."""
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct, field
 
 from pipeline.errors import StoreError
+from pipeline.gateway.alerts import AlertsHealth
 from pipeline.gateway.pool import Pool
 from pipeline.store.database import DatabaseError, open_reader_async, size_on_disk
 from pipeline.store.producers import (
@@ -93,6 +94,7 @@ class HealthResult(Struct):
     store: StoreHealth
     workers: WorkersHealth
     tail: TailHealth
+    alerts: AlertsHealth
     collector: dict[str, Any]
     requests: dict[str, int]
 

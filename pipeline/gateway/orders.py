@@ -1,4 +1,4 @@
-"""Orders to the ingester: one at a time, on a thread, refused with what it says."""
+"""Orders to another process: one at a time, on a thread, refused with its words."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ ORDER_SECONDS: Final = 600.0
 """A delete rewrites the blocks that it touches: 20 GB take some minutes."""
 
 ABSENT_SECONDS: Final = 2.0
-"""An ingester that runs says how it is at once."""
+"""A process that runs says how it is at once."""
 
 _RETRY_MS: Final = 5_000
 
 
 class Orders:
-    """The way to the ingester's control socket."""
+    """The way to the control socket of a process, which errors name."""
 
-    def __init__(self, endpoint: str, seconds: float = ORDER_SECONDS) -> None:
+    def __init__(
+        self, endpoint: str, name: str = "ingester", seconds: float = ORDER_SECONDS
+    ) -> None:
+        self._name = name
         self._client = Client(endpoint)
         self._seconds = seconds
         self._is_busy = False
 
     async def give(self, method: str, request: dict[str, Any]) -> dict[str, Any]:
-        """The ingester's reply; raises RpcError."""
+        """Its reply; raises RpcError."""
         if self._is_busy:
             raise busy("another order is being carried out", _RETRY_MS)
         self._is_busy = True
@@ -33,7 +36,7 @@ class Orders:
             await self._client.ask_async("status", {}, ABSENT_SECONDS)
             return await self._client.ask_async(method, request, self._seconds)
         except ControlError as error:
-            problem = "no ingester answers" if error.is_absent else error.problem
+            problem = f"no {self._name} answers" if error.is_absent else error.problem
             raise RpcError(NOT_DONE, {"problem": problem}) from None
         finally:
             self._is_busy = False

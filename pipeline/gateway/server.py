@@ -22,6 +22,7 @@ from pipeline.collectors.collector import Collector
 from pipeline.collectors.relay import Relay
 from pipeline.errors import PipelineError
 from pipeline.gateway import limits, openrpc
+from pipeline.gateway.alerts import OpenAlerts
 from pipeline.gateway.dispatch import Dispatcher
 from pipeline.gateway.export import Exports
 from pipeline.gateway.feed import Feed
@@ -80,6 +81,7 @@ class Gateway:
             **{**asdict(settings.collector), "spool": "off"},
         )
         self._pool = worker_pool(settings)
+        self._alerts = OpenAlerts(self._pool, clock.monotonic)
         own = settings.gateway
         self.hub = Hub(self._pool, own.tail_clients, own.tail_queue)
         self._feed: Feed | None = None
@@ -104,6 +106,7 @@ class Gateway:
             Orders(
                 control.endpoint_of(settings.control.endpoint, settings.storage.db_path)
             ),
+            Orders(control.analyzer_endpoint_of(settings.storage.db_path), "analyzer"),
         )
         answers = {name: method.answer for name, method in METHODS.items()}
         self.dispatcher = Dispatcher(
@@ -127,6 +130,7 @@ class Gateway:
         if self._feed is not None:
             self._feed.close()
         await self.hub.close()
+        await self._alerts.close()
         await asyncio.to_thread(self._relay.close)
         await asyncio.to_thread(self._collector.close)
         await self._pool.close()
@@ -149,6 +153,7 @@ class Gateway:
             store,
             workers,
             TailHealth(self.hub.clients, self.hub.filters, self.hub.missed),
+            await self._alerts.now(),
             self._collector.stats(),
             {
                 **self.dispatcher.counters,

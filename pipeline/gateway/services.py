@@ -15,7 +15,8 @@ from pipeline.gateway.pool import Pool
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Ways in (`intake`, `numbered`), ways to answers (`pool`, `ledger`), the state."""
+    """Ways in (`intake`, `numbered`), ways to answers (`pool`, `ledger`), the state,
+    orders to the ingester and to the analyzer."""
 
     intake: Intake
     numbered: Numbered
@@ -26,3 +27,4 @@ class Services:
     clock_ns: Callable[[], int]
     limits: Callable[[], bytes]
     orders: Orders
+    analyzer: Orders

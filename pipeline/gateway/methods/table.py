@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipeline.gateway.methods import (
+    acknowledge_alert,
     aggregate,
     delete,
     describe,
@@ -12,6 +13,7 @@ from pipeline.gateway.methods import (
     explain,
     export,
     facets,
+    get_alerts,
     get_context,
     get_entry,
     get_ledger,
@@ -24,7 +26,10 @@ from pipeline.gateway.methods import (
     log_batch,
     patterns,
     query,
+    reload_config,
     search,
+    silence,
+    unsilence,
 )
 from pipeline.gateway.methods.method import Method
 
@@ -34,6 +39,7 @@ METHODS: Final[dict[str, Method]] = {
         *(log, log_batch, query, search, get_stats, aggregate, histogram, facets),
         *(patterns, describe),
         *(get_entry, get_context, get_trace, explain, export, delete),
-        *(get_ledger, get_limits, health, discover),
+        *(get_alerts, acknowledge_alert, silence, unsilence),
+        *(get_ledger, get_limits, health, reload_config, discover),
     )
 }
