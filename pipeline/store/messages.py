@@ -14,7 +14,8 @@ keep their text.  So do those whose template is longer than TEMPLATE_BYTES.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,10 +25,10 @@ from pipeline.batch.layout import MESSAGE
 from pipeline.batch.read import UNSIGNED, Ints, Texts
 from pipeline.store.digits import Words
 from pipeline.store.forms import Variables
-from pipeline.store.message_column import MessageColumn, ranks_of
+from pipeline.store.message_column import MessageColumn
 from pipeline.store.patterns import BlockPatterns
 from pipeline.store.pieces import COUNT, slots_of
-from pipeline.store.slots import pack_slots
+from pipeline.store.slot_packing import pack_slots
 from pipeline.store.stretches import places_of
 from pipeline.store.templates import Found, Ids, find_templates, ids_of
 from pipeline.store.tokens import hash_spans, hash_tokens
@@ -52,6 +53,10 @@ more. After 12 blocks the table of all templates has 9,443, 5,700, 4,127 and 1,8
 TEMPLATE_BYTES: Final = 1 << 14
 """A longer template is a document: two of them alike are an accident."""
 
+_VALUES: Final = 1 << 15
+"""Of variables that are encoded together: their arrays stay in the cache."""
+
+Codes = npt.NDArray[np.uint16]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -90,15 +95,17 @@ def encode_messages(
     order, ids = _choose(found, allowed)
     table = np.zeros(len(found.templates), np.int64)
     table[order] = np.arange(1, len(order) + 1)
-    codes = table[found.codes]
+    codes = table[found.codes].astype(np.uint16)  # of which sorting is cheap
     templates = [found.templates[place] for place in order.tolist()]
     patterns = _patterns(codes, ids, times)
     others = _others(texts, codes)
-    values = _by_slot(found, codes, templates, patterns.counts)
+    slots = slots_of(templates)
+    values = _by_slot(found, codes, slots, patterns.counts)
     variables = pack_slots(texts.data, Words(texts.data), values)
+    count = int((slots * patterns.counts).sum())
     columns = [
         Stored(MESSAGE, TEMPLATED, len(codes), _pack_codes(codes, len(templates))),
-        Stored(VARIABLES_NAME, VARIABLES, len(values.starts), variables),
+        Stored(VARIABLES_NAME, VARIABLES, count, variables),
     ]
     if templates:
         data = _pack_templates(templates)
@@ -126,7 +133,7 @@ def _choose(found: Found, allowed: Callable[[Ids], Mask] | None) -> tuple[Ints, 
     return order[keep], ids[keep]
 
 
-def _patterns(codes: Ints, ids: Ids, times: Ints) -> BlockPatterns:
+def _patterns(codes: Codes, ids: Ids, times: Ints) -> BlockPatterns:
     counts = np.bincount(codes, minlength=len(ids) + 1)
     rest, counts = int(counts[0]), counts[1:]
     if not len(ids):
@@ -138,7 +145,7 @@ def _patterns(codes: Ints, ids: Ids, times: Ints) -> BlockPatterns:
     return BlockPatterns(ids, counts, first, last, rest)
 
 
-def _others(texts: Texts, codes: Ints) -> Texts:
+def _others(texts: Texts, codes: Codes) -> Texts:
     """The messages without a template."""
     keep = codes == 0
     kept = np.repeat(keep, texts.lengths + 1)
@@ -147,31 +154,33 @@ def _others(texts: Texts, codes: Ints) -> Texts:
 
 
 def _by_slot(
-    found: Found, codes: Ints, templates: list[bytes], rows: Ints
-) -> Variables:
-    """The variables of all templates' rows, by template, slot and row."""
-    slots = slots_of(templates)
-    kept = np.flatnonzero(codes)
-    code = codes[kept] - 1
-    counts = slots[code]
-    which, begins = places_of(found.firsts[kept], counts)
-    # the s-th variable of a row goes s times its template's rows behind the first
-    first = (np.cumsum(slots * rows) - slots * rows)[code] + ranks_of(codes)[kept]
-    steps = np.repeat(rows[code], counts)
-    target = np.arange(len(which)) - np.repeat(begins, counts)
-    target *= steps
-    target += np.repeat(first, counts)
-    chosen = np.empty(len(target), np.int64)
-    chosen[target] = which
-    return Variables(
-        found.starts[chosen],
-        found.sizes[chosen],
-        found.digits[chosen],
-        np.repeat(rows, slots),
-    )
+    found: Found, codes: Codes, slots: Ints, rows: Ints
+) -> Iterator[Variables]:
+    """The variables of all templates' rows, by template, slot and row, in parts.
+
+    `slots` and `rows`: of each template, how many.
+    """
+    order = np.argsort(codes, kind="stable")[len(codes) - int(rows.sum()) :]
+    firsts = found.firsts[order]
+    counts = np.repeat(rows, slots)
+    begins = np.repeat(np.cumsum(rows) - rows, slots)
+    numbers = np.arange(len(counts)) - np.repeat(np.cumsum(slots) - slots, slots)
+    borders = np.flatnonzero(np.diff(np.cumsum(counts) // _VALUES)) + 1
+    for first, end in pairwise([0, *borders.tolist(), len(counts)]):
+        if first < end:
+            part = slice(first, end)
+            places, _ = places_of(begins[part], counts[part])
+            chosen = firsts[places]
+            chosen += np.repeat(numbers[part], counts[part])
+            yield Variables(
+                found.starts[chosen],
+                found.sizes[chosen],
+                found.digits[chosen],
+                counts[part],
+            )
 
 
-def _pack_codes(codes: Ints, templates: int) -> bytes:
+def _pack_codes(codes: Codes, templates: int) -> bytes:
     width = 1 if templates < 1 << 8 else 2
     planes = codes.astype(UNSIGNED[width]).view(np.uint8).reshape(len(codes), width).T
     return bytes([width]) + planes.tobytes()

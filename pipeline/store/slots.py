@@ -24,22 +24,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.batch.read import UNSIGNED, Ints, bad, read_integers
-from pipeline.batch.seal import integers
+from pipeline.batch.read import Ints, bad, read_integers
 from pipeline.compression import Bytes
-from pipeline.store.digits import POWERS, Unsigned, Words, parse_numbers, write_numbers
+from pipeline.store.digits import Unsigned, write_numbers
 from pipeline.store.forms import (
     DECIMAL,
     HEX,
     MARKED,
     TEXT,
-    Shapes,
-    Variables,
-    shapes_of,
 )
-from pipeline.store.stretches import U8, copy_segments, gather, places_of
+from pipeline.store.stretches import U8, places_of
 
-_HEAD: Final = struct.Struct(
+HEAD: Final = struct.Struct(
     "<"
     "I"  # slots => u32
     "I"  # bases_bytes => u32
@@ -47,16 +43,13 @@ _HEAD: Final = struct.Struct(
     "I"  # hex_bytes => u32
     "I"  # text_bytes => u32
 )
-_WIDTHS: Final = (1, 2, 4, 8)
-_SPANS: Final = np.array([0, 0xFF, 0xFFFF, 0xFFFFFFFF], np.uint64)
-_WIDTH_OF: Final = np.array([0, *_WIDTHS])
+WIDTHS: Final = (1, 2, 4, 8)
 _NUMBERS: Final = 5
 _SECTIONS: Final = np.zeros(256, np.int64)
 """Section of a slot's numbers by width: none when they are all the base."""
-_SECTIONS[[0, *_WIDTHS]] = range(_NUMBERS - 1, _NUMBERS + len(_WIDTHS))
-_SECTION_COUNT: Final = _NUMBERS + len(_WIDTHS)
+_SECTIONS[[0, *WIDTHS]] = range(_NUMBERS - 1, _NUMBERS + len(WIDTHS))
+_SECTION_COUNT: Final = _NUMBERS + len(WIDTHS)
 _NEWLINE: Final = 0x0A
-_ZERO: Final = ord("0")
 
 _ARRAYS: Final = 7
 """Numbers of 8 bytes that are kept of each slot."""
@@ -80,77 +73,6 @@ _DIGITS: Final = np.uint64((1 << 10) - 1)
 _HEX_DIGITS: Final = np.uint64((1 << 16) - 1)
 
 Mask = npt.NDArray[np.bool_]
-
-
-def pack_slots(data: bytes, words: Words, values: Variables) -> bytes:
-    """The column of these values."""
-    if not len(values.counts):
-        return _HEAD.pack(0, 0, 0, 0, 0)
-    shapes = shapes_of(data, words, values)
-    numbers, bases, widths = _numbers(words, values, shapes)
-    widths += shapes.hex_digits
-    affixes = _affixes(data, values, shapes)
-    text = np.repeat(shapes.forms == TEXT, values.counts)
-    texts = gather(data, shapes.starts[text], shapes.sizes[text])
-    digits = np.repeat(shapes.forms == HEX, values.counts)
-    hexes = _hex(data, shapes.starts[digits], shapes.sizes[digits])
-    heads = (shapes.forms, widths, shapes.prefixes, shapes.suffixes)
-    sizes = map(len, (bases, affixes, hexes, texts))
-    return b"".join(
-        [
-            _HEAD.pack(len(values.counts), *sizes),
-            *(head.astype(np.uint8).tobytes() for head in heads),
-            *(bases, affixes, *numbers, hexes, texts),
-        ]
-    )
-
-
-def _numbers(
-    words: Words, values: Variables, shapes: Shapes
-) -> tuple[list[bytes], bytes, Ints]:
-    """Byte planes of each width, the bases, and the width of each slot."""
-    widths = np.zeros(len(values.counts), np.int64)
-    numeric = (shapes.forms == DECIMAL) | (shapes.forms == MARKED)
-    counts = values.counts[numeric]
-    if not len(counts):
-        return [], b"", widths
-    chosen = np.flatnonzero(np.repeat(numeric, values.counts))
-    sizes = shapes.sizes[chosen]
-    numbers = parse_numbers(words, shapes.starts[chosen], sizes)
-    marked = np.flatnonzero(np.repeat(shapes.forms[numeric] == MARKED, counts))
-    numbers[marked] += POWERS[sizes[marked]]
-    firsts = np.cumsum(counts) - counts
-    low = np.minimum.reduceat(numbers, firsts)
-    spans = np.maximum.reduceat(numbers, firsts) - low
-    width = _WIDTH_OF[np.searchsorted(_SPANS, spans)]
-    widths[numeric] = width
-    numbers -= np.repeat(low, counts)
-    wide = np.repeat(width, counts)
-    planes = [_planes(numbers[wide == size], size) for size in _WIDTHS]
-    return planes, integers(low.view(np.int64)), widths
-
-
-def _planes(numbers: Unsigned, width: int) -> bytes:
-    narrow = numbers.astype(UNSIGNED[width])
-    return narrow.view(np.uint8).reshape(len(numbers), width).T.tobytes()
-
-
-def _affixes(data: bytes, values: Variables, shapes: Shapes) -> bytes:
-    """Prefix and suffix of each slot, as its first value has them."""
-    first = np.cumsum(values.counts) - values.counts
-    begins, ends = values.starts[first], values.starts[first] + values.sizes[first]
-    starts = np.column_stack([begins, ends - shapes.suffixes]).reshape(-1)
-    sizes = np.column_stack([shapes.prefixes, shapes.suffixes]).reshape(-1)
-    return copy_segments(np.frombuffer(data, np.uint8), starts, sizes)
-
-
-def _hex(data: bytes, starts: Ints, sizes: Ints) -> bytes:
-    """Two digits a byte."""
-    odd = sizes & 1
-    places, begins = places_of(starts - odd, sizes + odd)
-    digits = np.frombuffer(data, np.uint8)[places]
-    digits[begins[odd > 0]] = _ZERO
-    return bytes.fromhex(digits.tobytes().decode())
 
 
 class Values(NamedTuple):
@@ -207,7 +129,7 @@ class Slots:
         """`counts`: values of each slot."""
         reader = _Reader(data)
         self._size = len(data)
-        slots, bases, affixes, hexes, texts = _HEAD.unpack(reader.take(_HEAD.size))
+        slots, bases, affixes, hexes, texts = HEAD.unpack(reader.take(HEAD.size))
         if slots != len(counts):
             raise bad(f"variables of {slots} slots; the templates have {len(counts)}")
         heads = np.frombuffer(reader.take(4 * slots), np.uint8).reshape(4, slots)
@@ -222,7 +144,7 @@ class Slots:
         totals = self._place()
         self._planes = {
             width: _read_planes(reader, width, int(total))
-            for width, total in zip(_WIDTHS, totals[_NUMBERS:], strict=True)
+            for width, total in zip(WIDTHS, totals[_NUMBERS:], strict=True)
         }
         self._hexes = np.frombuffer(reader.take(hexes), np.uint8)
         self.text = np.frombuffer(reader.take(texts), np.uint8)

@@ -98,7 +98,7 @@ def find_templates(data: bytes, lengths: Ints) -> Found:
         codes += map(table.__getitem__, piece.templates)
         total += len(piece.starts)
         if total <= VARIABLES_MAX:
-            parts.append(piece)
+            parts.append(piece._replace(templates=[]))
     if total > VARIABLES_MAX:
         none = np.empty(0, np.int64)
         return Found(np.array(codes, np.int64), list(table), none, none, none, none)

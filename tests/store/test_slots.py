@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from pipeline.errors import FrameError
 from pipeline.store.digits import Words, parse_numbers, write_numbers
 from pipeline.store.forms import DECIMAL, HEX, MARKED, TEXT, Variables, shapes_of
-from pipeline.store.slots import Slots, pack_slots
+from pipeline.store.slot_packing import pack_slots
+from pipeline.store.slots import Slots
 from tests.wire.test_fuzz import changed
 
 VALUE = st.one_of(
@@ -47,7 +49,7 @@ def variables(slots: list[list[str]]) -> tuple[bytes, Variables]:
 def pack(slots: list[list[str]]) -> bytes:
     """The column of these values."""
     data, found = variables(slots)
-    return pack_slots(data, Words(data), found)
+    return pack_slots(data, Words(data), [found])
 
 
 def read(data: bytes, slots: list[list[str]], order: list[int]) -> list[bytes]:
@@ -79,6 +81,20 @@ def test_values_come_back_in_any_order(slots: list[list[str]], random) -> None: 
     order = [random.randrange(len(values)) for _ in range(len(values) + 3)]
 
     assert read(pack(slots), slots, order) == [values[place] for place in order]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(SLOT, min_size=2, max_size=8), st.data())
+def test_slots_are_the_same_in_parts(slots: list[list[str]], drawn: Any) -> None:
+    """However many are packed together."""
+    cut = drawn.draw(st.integers(1, len(slots) - 1))
+    data, found = variables(slots)
+    starts, sizes, digits, counts = found
+    at = int(counts[:cut].sum())
+    first = Variables(starts[:at], sizes[:at], digits[:at], counts[:cut])
+    rest = Variables(starts[at:], sizes[at:], digits[at:], counts[cut:])
+
+    assert pack_slots(data, Words(data), [first, rest]) == pack(slots)
 
 
 @pytest.mark.parametrize(
