@@ -165,8 +165,8 @@ def test_variables_of_the_processes_are_not_settings():
         (
             "alerts:\n  zzz: 1",
             "alerts.zzz: unknown key (FILE line 2); expected one of "
-            "alerts.enabled, alerts.error_spike_threshold, "
-            "alerts.error_spike_window, alerts.channels",
+            "alerts.detectors, alerts.enabled, alerts.error_spike_threshold, "
+            "alerts.error_spike_window",
         ),
         ("8888: x", "8888: unknown key (FILE line 1); expected one of"),
         (

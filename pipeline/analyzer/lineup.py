@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from pipeline.analyzer.detectors.adaptive_spike import AdaptiveSpikes
+from pipeline.analyzer.detectors.chosen import Chosen, thresholds_of
 from pipeline.analyzer.detectors.fixed_spike import FixedSpikes
-from pipeline.analyzer.detectors.latency import SlowPaths
-from pipeline.analyzer.detectors.new_pattern import NewPatterns
-from pipeline.analyzer.detectors.silent_source import SilentSources
-from pipeline.analyzer.detectors.vanished_pattern import VanishedPatterns
 from pipeline.analyzer.findings import Detector, Finding
 from pipeline.analyzer.rules import RuleDetector, read_rules
 from pipeline.settings.alerts import Alerts
 
 
 class Lineup:
-    """All detectors; raises ConfigError when a rule is wrong."""
+    """All detectors; raises ConfigError when a rule or a plug-in is wrong."""
 
     def __init__(self, settings: Alerts) -> None:
         self.rules = RuleDetector(read_rules(settings.rules))
         self.spikes = FixedSpikes(
-            settings.error_spike_threshold, settings.error_spike_window
+            settings.error_spike_threshold,
+            settings.error_spike_window,
+            thresholds_of(settings.error_spike_thresholds),
         )
         self._window = settings.error_spike_window
-        self._others: list[Detector] = [
-            AdaptiveSpikes(),
-            NewPatterns(),
-            VanishedPatterns(),
-            SilentSources(),
-            SlowPaths(),
-        ]
+        self._others = Chosen(settings.detectors)
 
     @property
     def detectors(self) -> list[Detector]:
         """In the order in which they are evaluated."""
-        return [self.spikes, *self._others, self.rules]
+        return [self.spikes, *self._others.detectors, self.rules]
 
     def configure(self, settings: Alerts) -> Replaced | None:
         """Other thresholds and rules; raises ConfigError, and then nothing changed.
@@ -45,11 +37,13 @@ class Lineup:
             settings.error_spike_threshold,
             settings.error_spike_window,
         )
+        thresholds = thresholds_of(settings.error_spike_thresholds)
+        self._others.configure(settings.detectors)
         self.rules.configure(rules)
         if window == self._window:
-            self.spikes.configure(threshold)
+            self.spikes.configure(threshold, thresholds)
             return None
-        old, self.spikes = self.spikes, FixedSpikes(threshold, window)
+        old, self.spikes = self.spikes, FixedSpikes(threshold, window, thresholds)
         self._window = window
         return Replaced(old, window)
 

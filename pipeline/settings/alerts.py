@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.settings.declare import NOT_EMPTY, listed, setting
+from pipeline.settings.detectors import Detectors, SourceThreshold
 
 REFERENCE = r"^$|^(.*\$\{\w+\}.*|file:.+)$"
 """A secret is no text of the file: ${NAME} of the environment, or file:/path."""
@@ -107,6 +108,23 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """Alerts that are kept and told to nobody; all that is given has to fit."""
+
+    source: str = setting("", "Of any of its reasons; * stands for any text.")
+    detector: str = setting("", "As source.")
+    fingerprint: str = setting("", "As source.")
+    until: str = setting(
+        "",
+        "When it ends: ISO 8601, UTC unless it names a zone.",
+        pattern=r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d",
+        required=True,
+        example="2026-12-24T18:00:00Z",
+    )
+    comment: str = setting("", "Why.")
+
+
+@dataclass(frozen=True, slots=True)
 class Alerts:
     """When the analyzer raises an alert, and where it goes."""
 
@@ -117,12 +135,19 @@ class Alerts:
     error_spike_window: int = setting(
         300, "The window, in seconds; it slides.", minimum=1, maximum=86_400
     )
+    error_spike_thresholds: tuple[SourceThreshold, ...] = listed(
+        SourceThreshold, "Thresholds of single sources: a list of sections."
+    )
+    detectors: Detectors = field(default_factory=Detectors)
     channels: tuple[str | Channel, ...] = listed(
         Channel,
         "Where alerts are sent: console, or sections.",
         default=("console",),
     )
     rules: tuple[Rule, ...] = listed(Rule, "Alerts of your own: a list of sections.")
+    silences: tuple[Silenced, ...] = listed(
+        Silenced, "What is held back, beside the method silence: a list of sections."
+    )
     group_wait_seconds: float = setting(
         2.0,
         "How long an alert waits for others to join it.",

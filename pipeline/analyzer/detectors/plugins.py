@@ -1,9 +1,10 @@
 """Detectors of other people: a class named in the configuration by its dotted path.
 
     alerts:
-      plugins:
-        - class: "acme.watch:Payments"
-          options: {least: 10}
+      detectors:
+        plugins:
+          - class: "acme.watch:Payments"
+            options: {least: 10}
 
 The analyzer imports the class (it must be installed, or on PYTHONPATH) and makes it
 with the options as keyword arguments. It is a `Detector` of pipeline.analyzer.findings:
@@ -31,7 +32,7 @@ from typing import Any, Final
 from pipeline.analyzer.findings import Detector
 from pipeline.errors import ConfigError
 
-_SETTING: Final = "alerts.plugins"
+_SETTING: Final = "alerts.detectors.plugins"
 _METHODS: Final = ("observe_counts", "observe_events", "evaluate")
 
 

@@ -58,8 +58,9 @@ class _Source:
     def usual(self, second: int) -> float:
         """The longest gap that is usual about this time, seconds."""
         slot, pauses = slot_of(second), self.pauses
-        near = (pauses[slot - 1], pauses[slot], pauses[(slot + 1) % SLOTS])
-        return max(*near, self.longest, self.long, 1.0)
+        near = max(pauses[slot - 1], pauses[slot], pauses[(slot + 1) % SLOTS])
+        # of a time that is not known yet any other tells what may be
+        return max(near or max(pauses), self.longest, self.long, 1.0)
 
     def pause(self, gap: float) -> None:
         """A gap is over."""
