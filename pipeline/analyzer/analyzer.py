@@ -29,6 +29,7 @@ from pipeline.analyzer.restore import (
     rows_of,
 )
 from pipeline.analyzer.rules import question
+from pipeline.analyzer.silences import read_silences
 from pipeline.analyzer.watch import Missing, Watch
 from pipeline.entry import Entry
 from pipeline.level import Level
@@ -321,7 +322,10 @@ class Analyzer:
 
 
 def policy_of(settings: Alerts) -> Policy:
-    """The part of the settings that the book goes by."""
+    """The part of the settings that the book goes by; raises ConfigError."""
     return Policy(
-        settings.group_wait_seconds, settings.group_sources, settings.cooldown_seconds
+        settings.group_wait_seconds,
+        settings.group_sources,
+        settings.cooldown_seconds,
+        read_silences(settings.silences),
     )

@@ -37,6 +37,8 @@ class Policy:
     group_wait: float = 2.0
     group_sources: int = 5
     cooldown: float = 300.0
+    silences: tuple[Silence, ...] = ()
+    """Of the configuration; those of the store are told by `Book.silence`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Book:
         self._cooling: dict[Key, Incident] = {}
         self._opened_at: list[float] = []
         self._grown_at = float("-inf")
-        self._silences: dict[str, tuple[Silence, float]] = {}
+        self._silences: list[tuple[Silence, float]] = []
         self._notices: list[Notice] = []
         self._confirm_until = 0.0
 
@@ -103,7 +105,7 @@ class Book:
 
     def silence(self, silences: Iterable[Silence]) -> None:
         """These hold, and no others; raises EntryError for an end that is no time."""
-        self._silences = {one.id: (one, seconds(one.until)) for one in silences}
+        self._silences = _ends(silences)
 
     def restore(self, alerts: Iterable[Alert], now: float) -> None:
         """Go on from what the store has, newest first; before anything is taken."""
@@ -244,7 +246,8 @@ class Book:
 
     def _silenced(self, incident: Incident, now: float) -> bool:
         """Whether silences fit each of its open reasons."""
-        active = [one.matcher for one, until in self._silences.values() if now < until]
+        held = [*self._silences, *_ends(self.policy.silences)]
+        active = [one.matcher for one, until in held if now < until]
         reasons = list(incident.open_reasons()) or list(incident.reasons.values())
         name = incident.fingerprint
         return bool(active) and all(
@@ -257,6 +260,11 @@ class Book:
     ) -> None:
         alert = incident.alert(now, note)
         self._notices.append(Notice(kind, alert, now, send))
+
+
+def _ends(silences: Iterable[Silence]) -> list[tuple[Silence, float]]:
+    """Each with its end in seconds."""
+    return [(one, seconds(one.until)) for one in silences]
 
 
 def _lasted(duration: float) -> str:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Final
 
 from pipeline import clock, control, service, transport
-from pipeline.analyzer.analyzer import Analyzer
+from pipeline.analyzer.analyzer import Analyzer, policy_of
 from pipeline.analyzer.channels.config import read_channels
 from pipeline.analyzer.channels.lanes import Lanes
 from pipeline.analyzer.control import Control
@@ -146,6 +146,7 @@ class _Process:
         try:
             settings = self._load()
             Lineup(settings.alerts)
+            policy_of(settings.alerts)
             lanes = self._open_lanes(settings)
         except ConfigError as error:
             service.say(f"analyzer: the old configuration stays: {error}")

@@ -144,6 +144,8 @@ def check(
         if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
             raise _wrong(key, value, origin)
         return value
+    if isinstance(key.default, str) and hasattr(value, "isoformat"):
+        value = value.isoformat()  # YAML reads a time as one
     if isinstance(key.default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(key.default) or not _within(key, value):
