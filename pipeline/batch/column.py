@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -204,6 +205,11 @@ class Column:
         for texts in (self._texts, self._parts and self._parts[2]):
             total += 0 if texts is None else texts.lengths.nbytes + len(texts.data)
         return total + (_OBJECT_BYTES * len(self._dictionary or ()))
+
+    @property
+    def parts(self) -> Sequence[Column]:
+        """The columns that it stands for, itself if it is no joined one."""
+        return (self,)
 
     def forget(self) -> None:
         """Drop what can be decoded again: a small batch's columns take many times what

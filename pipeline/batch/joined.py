@@ -95,6 +95,11 @@ class JoinedColumn(Column):
         return super().kind
 
     @property
+    def parts(self) -> Sequence[Column]:
+        """Those of one kind can be joined with others without joining them before."""
+        return self._members or (self,)
+
+    @property
     def data(self) -> Bytes:
         """The bytes of the joined column."""
         if self._data is None:

@@ -78,8 +78,13 @@ def _joined(name: str, batches: Sequence[Batch]) -> Encoded:
 
 
 def columns_of(name: str, batches: Sequence[Batch]) -> list[Column]:
-    """The columns of that name."""
-    return [batch.columns[name] for batch in batches if name in batch.columns]
+    """The columns of that name, those of joined batches one by one."""
+    return [
+        part
+        for batch in batches
+        if name in batch.columns
+        for part in batch.columns[name].parts
+    ]
 
 
 def join_column(name: str, columns: Sequence[Column]) -> Encoded:
