@@ -24,7 +24,7 @@ KEPT: Final = 500_000
 """Cells kept, of 17 bytes each."""
 
 
-RESTS_BYTES: Final = 8 << 20
+RESTS_BYTES: Final = 4 << 20
 """Of patterns kept: a full block of prose has 300 KB."""
 
 

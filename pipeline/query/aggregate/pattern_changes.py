@@ -37,7 +37,9 @@ class Changes(NamedTuple):
 
 def compare(now: Seen, then: Seen, scale: float) -> Changes:
     """Compare all patterns; `scale` is the length of then over that of now."""
-    ids = np.union1d(now.ids, then.ids)
+    ids = np.concatenate([now.ids, then.ids])
+    ids.sort()
+    ids = ids[np.flatnonzero(np.append(ids[1:] != ids[:-1], [True] * bool(len(ids))))]
     counts, before = (_spread(ids, seen) for seen in (now, then))
     old = before > 0
     ratios = np.full(len(ids), np.inf)

@@ -63,6 +63,10 @@ class Seen(NamedTuple):
         ids, counts, first, last = self
         return Seen(ids[places], counts[places], first[places], last[places])
 
+    def without_times(self) -> Seen:
+        """Half the memory, where only counts are compared."""
+        return Seen(self.ids, self.counts, NONE.first, NONE.last)
+
 
 NONE: Final = Seen(np.empty(0, np.uint64), *(np.empty(0, np.int64) for _ in range(3)))
 
@@ -141,11 +145,12 @@ class PatternCount:
         """Entries that match, those without a pattern too."""
 
     def top(self, n: int | None) -> Seen:
-        """The n most frequent ones, or all; exact."""
+        """The n most frequent ones, or all; exact. Asked once."""
         while True:
             known = self._sum.total()
             chosen, unsure = self._choose(known, n)
             if not unsure:
+                self._sum = _Sum()  # there may be half a million
                 return known.at(chosen)
             for block in unsure:
                 self._open_rest(block, known)
@@ -275,10 +280,13 @@ class PatternCount:
             if not isinstance(column, MessageColumn):
                 return NONE
             rows = np.flatnonzero(mask & (column.codes == 0))
-            return _seen(row_ids(column, rows), view.timestamps()[rows])
+            seen = _seen(row_ids(column, rows), view.timestamps()[rows])
         except FrameError:
             self._scan.damaged.add(block.header.id)
             return NONE
+        if self._keeps_rare:  # these want the memory of blocks kept open
+            view.batch.forget(())
+        return seen
 
 
 def _lists(ids: Ids, wanted: Ids) -> Mask:

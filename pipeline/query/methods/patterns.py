@@ -49,6 +49,7 @@ def answer(
     # what is new or has vanished is only known of all
     every = count.top(None if earlier else request.limit + 1)
     top = every.at(np.arange(min(request.limit, len(every.ids))))
+    every = every.without_times()
     grid = Buckets(SECOND, 0, 0)
     if request.buckets:
         grid = choose_buckets(extent(scan), request.buckets, None)
@@ -107,7 +108,7 @@ class _Other:
         self._plan, self._scan, self._count = plan, scan, count
         self._other = scan.other(plan)
         self._then = PatternCount(self._other, context.cells)
-        self.seen = self._then.top(None)
+        self.seen = self._then.top(None).without_times()
 
     def comparison(self, changes: Changes, listed: Ids, limit: int) -> Comparison:
         """The lists, cut to the limit."""
