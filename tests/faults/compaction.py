@@ -1,4 +1,4 @@
-"""kill -9 of the compaction worker, and of the ingester while it swaps blocks.
+"""Compaction when its worker or the ingester is killed, or the disk is full.
 
 Services log all the while. Replaced blocks are purged after half a second, so that
 what is lost could not come back from an old one.
@@ -14,9 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.control import Client, ControlError, endpoint_of
+from tests.capabilities import need
+from tests.faults.disk import MEGABYTES, fill
+from tests.faults.disk import RATE as RATE_OF_DISK
 from tests.faults.processes import Ingester, finish, wait_for
 from tests.faults.report import Figures
 from tests.faults.site import Site, Size
+from tests.faults.volume import tmpfs
 
 RATE = 20_000
 """Entries a second of all producers: commits are small, and much is merged."""
@@ -78,6 +82,47 @@ def ingester_kills_in_swaps(folder: Path, *, long: bool) -> Figures:
     return _compacted("ingester kill -9 in swaps", site, size, strike, killed)
 
 
+def full_disk_in_swaps(folder: Path, *, long: bool) -> Figures:
+    """No block can take others' place; those stay, until there is space again."""
+    need("root", "tmpfs")
+    rounds = 10 if long else 1
+    with tmpfs(folder / "disk", MEGABYTES) as disk:
+        ingester = Ingester(folder, STORAGE__DB_PATH=str(disk / "logs.db"), **SETTINGS)
+        site = Site(ingester, *RATE_OF_DISK)
+        with site.running():
+            site.wait_for_entries(1)
+            for _ in range(rounds):
+                _refuse_swaps(site, disk / "ballast")
+            finish(site.producers)
+            client_of(ingester).compact(seconds=60)
+            state = client_of(ingester).status()["compaction"]
+            assert ingester.stop() == 0, ingester.text
+        verdict = site.verdict()
+    assert state["swap_failures"] >= rounds
+    note = f"{state['swaps']} swaps, {state['swap_failures']} refused"
+    return verdict.figures("full disk in swaps", rounds, note=note)
+
+
+def _refuse_swaps(site: Site, ballast: Path) -> None:
+    """Have blocks merged that can't be written; then space returns."""
+    client, before = client_of(site.ingester), site.progress
+
+    def failures() -> int:
+        state = client.status(STATUS_SECONDS)["compaction"]
+        return int(state.get("swap_failures", 0))
+
+    def is_refused() -> bool:
+        fill(ballast)
+        with suppress(ControlError):
+            client.compact(seconds=20)
+        return failures() > known
+
+    known = failures()
+    wait_for("a refused swap", is_refused)
+    ballast.unlink()
+    wait_for("acknowledgement", lambda: site.progress > before)
+
+
 def _await_swaps(ingester: Ingester, count: int) -> None:
     """Until so many blocks were swapped in by this ingester."""
 
@@ -117,4 +162,5 @@ def _is_purged(client: Client) -> bool:
 FAULTS = {
     "compaction-kills": worker_kills,
     "compaction-ingester-kills": ingester_kills_in_swaps,
+    "compaction-full-disk": full_disk_in_swaps,
 }

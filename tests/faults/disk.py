@@ -68,12 +68,12 @@ def full_disk(folder: Path, *, long: bool) -> Figures:
 def _fill_and_free(site: Site, ballast: Path, ask: Answers, seconds: float) -> float:
     """Seconds from the return of space to the first acknowledgement."""
     said = site.ingester.text.count(REFUSED)
-    _fill(ballast)
+    fill(ballast)
     wait_for("refusal", lambda: site.ingester.text.count(REFUSED) > said)
     before, end = site.progress, time.monotonic() + seconds
     while time.monotonic() < end:
         ask()
-        _fill(ballast)
+        fill(ballast)
     assert site.progress == before, "acknowledged by a full disk"
     ballast.unlink()
     start = time.monotonic()
@@ -81,7 +81,7 @@ def _fill_and_free(site: Site, ballast: Path, ask: Answers, seconds: float) -> f
     return time.monotonic() - start
 
 
-def _fill(ballast: Path) -> None:
+def fill(ballast: Path) -> None:
     """To the last page."""
     with ballast.open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12):

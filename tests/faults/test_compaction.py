@@ -1,8 +1,14 @@
-"""kill -9 around compaction: no entry is lost, none is there twice."""
+"""Kills and a full disk around compaction: nothing is lost, nothing is there twice."""
 
 from __future__ import annotations
 
-from tests.faults.compaction import ingester_kills_in_swaps, worker_kills
+import pytest
+
+from tests.faults.compaction import (
+    full_disk_in_swaps,
+    ingester_kills_in_swaps,
+    worker_kills,
+)
 
 
 def test_a_killed_worker_costs_nothing(tmp_path):
@@ -19,3 +25,12 @@ def test_an_ingester_killed_in_swaps_costs_nothing(tmp_path):
 
     assert found.holds, found
     assert found.entries >= 45_000
+
+
+@pytest.mark.requires("root", "tmpfs")
+def test_a_swap_that_the_disk_refuses_costs_nothing(tmp_path):
+    """Blocks stay as they are until there is space, and are merged then."""
+    found = full_disk_in_swaps(tmp_path, long=False)
+
+    assert found.holds, found
+    assert found.entries
