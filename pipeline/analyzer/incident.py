@@ -95,6 +95,11 @@ class Incident:
             if len(self.reasons) >= REASONS_HELD and not self._forget_closed():
                 self.untracked += 1
                 return
+        elif finding.state is State.CLOSED:
+            # its numbers are those of the end: what it was is told to the last
+            finding = _changed(known, State.CLOSED, finding.at)
+        elif known.since < finding.since:
+            finding = replace(finding, since=known.since)
         self.unconfirmed.discard(key)
         self.reasons[key] = finding
         self.sources.setdefault(finding.source)

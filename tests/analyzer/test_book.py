@@ -80,6 +80,21 @@ def test_an_alert_tells_what_the_finding_does() -> None:
     assert alert.query_until == at(3)
 
 
+def test_the_end_still_tells_what_it_was() -> None:
+    """Its numbers and its question, up to now; not those of the quiet after it."""
+    told = Told()
+    told.at(0, SPIKE)
+    told.at(2)
+    again = replace(SPIKE, value=25.0, text="25 errors of web", since=T0 + 30)
+    told.at(30, again)
+    told.at(300, replace(over(SPIKE), since=T0 + 300, text="0 errors of web"))
+    alert = told.notices[-1].alert
+
+    assert alert.text == "25 errors of web; over after 5 min"
+    assert (alert.value, alert.since) == (25.0, at(-5))
+    assert (alert.query_since, alert.query_until) == (at(-5), at(301))
+
+
 def test_two_hundred_sources_that_fail_at_once_are_one_alert() -> None:
     """Also when they take a while to, which is told when it is four times as bad."""
     told = Told()
