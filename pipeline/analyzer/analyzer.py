@@ -98,6 +98,7 @@ class Analyzer:
         self._now = 0.0
         self._own_events = 0
         self._asks_alerts = False
+        self._says_newest = False
         self.is_ready = False
         """Whether the store has told what there was."""
 
@@ -136,11 +137,18 @@ class Analyzer:
         self._repair()
         if not self.is_ready or not self._settings.enabled:
             return
+        self._ask_newest()
         self._ask_rules(now)
         self._see_events()
         self.book.take(self._watch.evaluate(int(now)), now)
         for notice in self.book.tick(now):
             self._evidence.put(notice)
+
+    def wake(self, now: float) -> None:
+        """The process was stopped for a while: the last commits may not have come."""
+        self._now = now
+        self.counters["stalls"] += 1
+        self._says_newest = True
 
     def next_due(self) -> float | None:
         """When something has to be told, if nothing else happens before."""
@@ -215,6 +223,21 @@ class Analyzer:
                 self._say(f"summaries missed: {one.hole}; asking the store")
                 self._asks_alerts = True
             self._ask_missing(one, 1, self._now)
+
+    def _ask_newest(self) -> None:
+        """How far the store has come: dropped summaries have no successor to tell."""
+        if not self._says_newest:
+            return
+        self._says_newest = False
+
+        def take(body: bytes | None, problem: str) -> None:
+            if body is None:
+                self._say(f"the newest commit is not known: {problem}")
+            else:
+                self._watch.reach(msgspec.json.decode(body, type=CountsReply).commit)
+
+        nothing = {"after": self._watch.summaries.block, "up_to": 0}
+        self._questions.ask("counts", nothing, take, REPAIR_SECONDS)
 
     def _ask_missing(self, one: Missing, attempt: int, now: float) -> None:
         params = {"after": one.hole.after, "up_to": one.hole.up_to}

@@ -40,6 +40,9 @@ BATCHES_AT_ONCE: Final = 4
 BATCH_FRAMES: Final = 24
 """Batches of at most 1 MiB that wait, in memory of this process."""
 
+STALL_SECONDS: Final = 2.0
+"""A loop that was away for longer has missed what a socket doesn't hold."""
+
 NICE: Final = 5
 """Entries are stored first and judged second, when there is one core for both."""
 
@@ -82,9 +85,13 @@ class _Process:
         """Serve until asked to stop."""
         self.analyzer.start(_now())
         next_look = 0.0
+        seen = clock.monotonic()
         while not self.stop.is_set:
             self._poller.wait(self._patience(next_look))
             self.stop.drain()
+            before, seen = seen, clock.monotonic()
+            if seen - before > STALL_SECONDS:
+                self.analyzer.wake(_now())
             _receive(self._summaries, SUMMARIES_AT_ONCE, self.analyzer.take_summary)
             _receive(self._batches, BATCHES_AT_ONCE, self.analyzer.take_batch)
             self._questions.deliver()

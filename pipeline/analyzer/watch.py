@@ -92,6 +92,10 @@ class Watch:
         self._look_for_late(now)
         return [one for detector in self.detectors for one in detector.evaluate(now)]
 
+    def reach(self, commit: int) -> None:
+        """The store has got so far: what did not come by now will not come."""
+        self._note("counts", self.summaries.reach(commit))
+
     def _look_for_late(self, now: int) -> None:
         """Batches that should have come with summaries of a while ago."""
         block, since = self._late

@@ -156,6 +156,21 @@ def test_missed_summaries_are_asked_for() -> None:
     assert world.sent[0].alert.value == 20
 
 
+def test_a_process_that_stood_still_asks_how_far_the_store_is() -> None:
+    """The last summaries were dropped, and no other has come to tell."""
+    world = _started()
+    world.summary(1, (NOW, "api", 17, 5))
+    rows = [[NOW - 3, 0, 17, 15]]
+    world.answers["counts"] = {"commit": 4, "sources": ["api"], "rows": rows}
+    world.analyzer.wake(NOW)
+    for _ in range(3):
+        world.analyzer.evaluate(NOW)
+    world.summary(4, (NOW, "api", 17, 15))
+
+    assert world.analyzer.stats()["summaries_repaired"] == 3
+    assert [notice.alert.value for notice in world.sent] == [20]
+
+
 def test_what_the_store_does_not_tell_is_asked_again() -> None:
     """A few times, then it is said and counted."""
     world = _started()

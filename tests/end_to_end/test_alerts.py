@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
+import os
+import signal
 import time
 
 import pytest
 
-from pipeline import control
-from tests.end_to_end.running import Pipeline
-
-WINDOW = 4
-"""Seconds of the sliding window of these tests."""
-
-SECONDS = 30
-"""A busy machine gets this long; what is measured against a limit says so."""
-
-
-class Hook:
-    """A real HTTP server that keeps what is posted to it."""
-
-    def __init__(self):
-        self.posts = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.posts.append((time.time(), json.loads(body)))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_):
-                """Nothing."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self):
-        """End it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+from tests.end_to_end.alerting import WINDOW, Hook, Watched
 
 
 @pytest.fixture
@@ -56,79 +19,12 @@ def hook():
     hook.close()
 
 
-class Watched(Pipeline):
-    """A pipeline with an analyzer that tells a webhook."""
-
-    def __init__(self, hook, *, window=WINDOW, **alerts):
-        super().__init__()
-        self.config = self.path / "pipeline.yaml"
-        self.environ["PIPELINE_COLLECTOR__SPOOL_DIR"] = str(self.path / "spool")
-        self.hook = hook
-        self.configure(window=window, **alerts)
-
-    def configure(self, *, window=WINDOW, threshold=20, **alerts):
-        """Write the configuration that the analyzer reads."""
-        channels = ["console", {"type": "webhook", "url": self.hook.url}]
-        settings = {
-            "error_spike_threshold": threshold,
-            "error_spike_window": window,
-            "group_wait_seconds": 0.3,
-            "cooldown_seconds": 0.0,
-            "channels": channels,
-            **alerts,
-        }
-        self.config.write_text(json.dumps({"alerts": settings}))
-
-    def start(self, *names):
-        """The analyzer has the configuration, and has asked the store."""
-        super().start(*(name for name in names if name != "analyzer"))
-        if "gateway" in names:
-            self.wait_until_ready()
-        if "analyzer" in names:
-            self.start_analyzer()
-        return self
-
-    def start_analyzer(self):
-        """And wait until it judges."""
-        self.processes["analyzer"] = self.process("analyzer", f"--config={self.config}")
-        self.until(lambda: self.status()["ready"])
-
-    def status(self):
-        """What the analyzer's control socket says."""
-        endpoint = control.analyzer_endpoint_of(str(self.database))
-        return control.Client(endpoint).status()
-
-    def errors(self, count, source="api", message="request 7 failed"):
-        """Log errors in one call; when they were durable."""
-        logs = [{"source": source, "level": "ERROR", "message": message}] * count
-        assert self.result("log_batch", logs=logs)["accepted"] == count
-        return time.time()
-
-    def lines(self):
-        """What the console channel said."""
-        said = self.processes["analyzer"].lines
-        return [line for line in said if line.startswith("alert:")]
-
-    def events(self, *kinds):
-        """Stored alert entries of these kinds, oldest first."""
-        stored = [entry["metadata"] for entry in self.logs(sources=["alerts"])]
-        return [one for one in stored if not kinds or one["event"] in kinds]
-
-    def until(self, done, what=""):
-        """Wait for it; the value."""
-        end = time.monotonic() + SECONDS
-        while not (value := done()):
-            assert time.monotonic() < end, (what, self.processes["analyzer"].lines)
-            time.sleep(0.05)
-        return value
-
-
 @pytest.fixture
 def watched(hook):
     """Ingester, gateway and analyzer."""
     pipeline = Watched(hook)
     try:
-        yield pipeline.start("ingester", "gateway", "analyzer")
+        yield pipeline.start_all()
     finally:
         pipeline.close()
 
@@ -136,8 +32,8 @@ def watched(hook):
 def test_a_burst_is_told_once_everywhere(watched, hook):
     """One line, one POST, one entry; its query replays the 20; then it is over."""
     logged = watched.errors(20)
-    watched.until(lambda: hook.posts, "a POST")
-    (opened,) = watched.until(lambda: watched.events("opened"), "an entry")
+    watched.until(lambda: hook.posts, "POST")
+    (opened,) = watched.until(lambda: watched.events("opened"), "entry")
     at, posted = hook.posts[0]
     replayed = watched.logs(
         q=opened["query"], since=opened["query_since"], until=opened["query_until"]
@@ -153,11 +49,11 @@ def test_a_burst_is_told_once_everywhere(watched, hook):
     (line,) = watched.lines()
     assert "20 errors of api" in line
 
-    watched.until(lambda: watched.events("resolved"), "its end")
-    watched.until(lambda: len(hook.posts) == 2, "a second POST")
+    watched.until(lambda: watched.events("resolved"), "end")
+    watched.until(lambda: len(hook.posts) == 2, "second POST")
     time.sleep(1)
-    assert [one["event"] for one in watched.events()] == ["opened", "resolved"]
-    assert len(watched.lines()) == len(hook.posts) == 2
+    assert watched.kinds() == hook.events() == ["opened", "resolved"]
+    assert len(watched.lines()) == 2
 
 
 def test_nineteen_are_none(watched, hook):
@@ -168,3 +64,159 @@ def test_nineteen_are_none(watched, hook):
     time.sleep(WINDOW + 1)
 
     assert watched.events() == hook.posts == watched.lines() == []
+
+
+def test_health_and_rpc_tell_of_it(watched):
+    """What is open, by whom it was seen, and what is silenced."""
+    watched.errors(20)
+    watched.until(lambda: watched.events("opened"), "alert")
+    watched.until(lambda: watched.result("health")["alerts"]["open"] == 1, "health")
+    (alert,) = watched.result("get_alerts")["alerts"]
+    name = alert["fingerprint"]
+
+    watched.result("acknowledge_alert", fingerprint=name, by="ann", comment="mine")
+    (alert,) = watched.result("get_alerts", state="all")["alerts"]
+    assert alert["acknowledged"]["by"] == "ann"
+    wrong = watched.error("acknowledge_alert", fingerprint="nonsense", by="ann")
+    assert wrong["data"]["field"] == "fingerprint"
+
+
+def test_a_silence_holds_back_what_is_sent(watched, hook):
+    """Not what is stored; without it the next one is told."""
+    given = {"matcher": {"source": "api"}, "by": "ann"}
+    watched.result("silence", **given, **{"for": "1h"})
+    silences = watched.result("get_alerts")["silences"]
+    assert [one["matcher"] for one in silences] == [{"source": "api"}] or (
+        silences[0]["matcher"]["source"] == "api"
+    )
+    time.sleep(1)
+    watched.errors(20)
+    watched.until(lambda: watched.events("resolved"), "end of a silenced alert")
+    assert hook.posts == watched.lines() == []
+
+    watched.result("unsilence", **given)
+    time.sleep(1)
+    watched.errors(20)
+    watched.until(lambda: hook.posts, "POST")
+    assert watched.result("get_alerts")["silences"] == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"matcher": {}, "for": "1h", "by": "ann"},
+        {"matcher": {"source": "api"}, "by": "ann"},
+        {"matcher": {"source": "api"}, "for": "soon", "by": "ann"},
+        {"matcher": {"source": "api"}, "until": "2001-01-01", "by": "ann"},
+        {"matcher": {"source": "api"}, "for": "9999d", "by": "ann"},
+        {"matcher": {"sauce": "api"}, "for": "1h", "by": "ann"},
+        {"matcher": {"source": "api"}, "for": "1h", "by": ""},
+    ],
+)
+def test_a_silence_that_means_nothing_is_refused(pipeline, params):
+    """With the field."""
+    assert pipeline.error("silence", **params)["data"]["field"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_open_alert_outlives_the_analyzer(hook, number):
+    """It is neither opened again nor lost, however the process ended."""
+    watched = Watched(hook, error_spike_window=20)
+    try:
+        watched.start_all()
+        watched.errors(20)
+        watched.until(lambda: watched.events("opened"), "alert")
+        watched.until(lambda: hook.posts, "POST")
+        watched.stop("analyzer", number)
+        watched.start_analyzer()
+        time.sleep(2)
+        assert watched.kinds() == hook.events() == ["opened"]
+        assert watched.status()["open"] == 1
+
+        watched.until(lambda: watched.events("resolved"), "end")
+        watched.until(lambda: len(hook.posts) == 2, "second POST")
+        assert watched.kinds() == hook.events() == ["opened", "resolved"]
+    finally:
+        watched.close()
+
+
+def test_what_broke_while_it_was_away_is_told(hook):
+    """At its start it looks at the window that is not over."""
+    watched = Watched(hook, error_spike_window=30)
+    try:
+        watched.start_all()
+        watched.stop("analyzer")
+        watched.errors(12)
+        watched.start_analyzer()
+        watched.errors(8)
+        (opened,) = watched.until(lambda: watched.events("opened"), "alert")
+        assert opened["value"] == 20
+    finally:
+        watched.close()
+
+
+def test_a_stopped_analyzer_repairs_its_gap(hook):
+    """More summaries than sockets hold: what it lacks is counted, exactly once."""
+    commits, sources = 200, 100
+    total = commits * sources
+    watched = Watched(hook, error_spike_threshold=total, error_spike_window=600)
+    try:
+        watched.start_all()
+        pid = watched.processes["analyzer"].pid
+        os.kill(pid, signal.SIGSTOP)
+        # long names make large summaries, which fill the sockets soon
+        names = [f"{number:03}".ljust(250, "x") for number in range(sources)]
+        logs = [{"source": name, "level": "ERROR", "message": "m"} for name in names]
+        for _ in range(commits):
+            assert watched.result("log_batch", logs=logs)["accepted"] == sources
+        os.kill(pid, signal.SIGCONT)
+        (opened,) = watched.until(lambda: watched.events("opened"), "alert")
+        status = watched.status()
+
+        assert (opened["sources"], opened["value"]) == ([""], total)
+        assert status["summaries_missed"] == status["summaries_repaired"] > 0
+    finally:
+        watched.close()
+
+
+def test_a_reload_changes_thresholds_and_keeps_counts(watched, hook):
+    """By RPC; ten that were counted before are enough after it."""
+    watched.errors(10)
+    watched.configure(error_spike_threshold=10)
+    changed = watched.result("reload_config")["changed"]
+
+    assert changed == ["alerts.error_spike_threshold"]
+    watched.until(lambda: hook.posts, "POST")
+
+
+def test_a_wrong_configuration_keeps_the_old_one(watched, hook):
+    """By RPC and by SIGHUP; it says why, with a caret under a rule's mistake."""
+    rule = {"name": "5xx", "query": "status:>=500 AND (", "when": "count > 5"}
+    watched.configure(rules=[rule])
+    problem = watched.error("reload_config")["data"]["problem"]
+    assert "5xx" in problem
+    assert "\n" + " " * len("status:>=500 AND (") + "^" in problem or "^" in problem
+    os.kill(watched.processes["analyzer"].pid, signal.SIGHUP)
+    said = "the old configuration stays"
+    watched.until(lambda: sum(said in line for line in watched.said()) == 2, "reason")
+
+    watched.errors(20)
+    watched.until(lambda: hook.posts, "POST")
+
+
+def test_a_hangup_reloads(watched, hook):
+    """Rules and channels too: a rule that is new is judged."""
+    rule = {"name": "5xx", "query": "status:>=500", "when": "count > 5", "window": 10}
+    watched.configure(rules=[rule])
+    os.kill(watched.processes["analyzer"].pid, signal.SIGHUP)
+    watched.until(
+        lambda: any("reloaded: alerts.rules" in line for line in watched.said()),
+        "reload",
+    )
+    watched.errors(6, level="INFO", metadata={"status": 503})
+    watched.until(lambda: hook.posts, "POST")
+
+    (opened,) = watched.events("opened")
+    assert opened["reasons"][0]["key"] == "5xx"
+    assert opened["value"] == 6
+    watched.until(lambda: watched.events("resolved"), "end")
