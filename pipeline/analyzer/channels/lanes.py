@@ -9,12 +9,10 @@ from typing import Final
 from pipeline import clock
 from pipeline.alerts import Alert, Kind
 from pipeline.analyzer.book import Notice
-from pipeline.analyzer.channels.alertmanager import Alertmanager
 from pipeline.analyzer.channels.channel import Channel
 from pipeline.analyzer.channels.console import Console
 from pipeline.analyzer.channels.file import JsonLines
 from pipeline.analyzer.channels.lane import Lane, Report
-from pipeline.analyzer.channels.webhook import Make, Webhook, discord, plain, slack
 from pipeline.settings.alerts import Channel as Given
 
 DRAIN_SECONDS: Final = 3.0
@@ -73,14 +71,21 @@ def make_channel(given: Given, gateway: str) -> Channel:
     return _MAKERS[given.type](given, gateway)
 
 
-def _webhook(make: Make) -> Callable[[Given, str], Channel]:
-    return lambda given, _: Webhook(
-        given.url, given.headers, given.timeout_seconds, make
-    )
+def _webhook(given: Given, _: str) -> Channel:
+    # imported when the first is made: HTTP and TLS take 3 MB, apprise 23
+    from pipeline.analyzer.channels.webhook import MAKES, Webhook
+
+    make = MAKES[given.type]
+    return Webhook(given.url, given.headers, given.timeout_seconds, make)
+
+
+def _alertmanager(given: Given, gateway: str) -> Channel:
+    from pipeline.analyzer.channels.alertmanager import Alertmanager
+
+    return Alertmanager(given.url, given.headers, given.timeout_seconds, gateway)
 
 
 def _email(given: Given, _: str) -> Channel:
-    # 2 MB of libraries that only this one needs
     from pipeline.analyzer.channels.email import Email
 
     return Email(given)
@@ -95,12 +100,10 @@ def _apprise(given: Given, _: str) -> Channel:
 _MAKERS: Final[dict[str, Callable[[Given, str], Channel]]] = {
     "console": lambda _given, _: Console(),
     "file": lambda given, _: JsonLines(given.path),
-    "webhook": _webhook(plain),
-    "slack": _webhook(slack),
-    "discord": _webhook(discord),
+    "webhook": _webhook,
+    "slack": _webhook,
+    "discord": _webhook,
     "email": _email,
-    "alertmanager": lambda given, gateway: Alertmanager(
-        given.url, given.headers, given.timeout_seconds, gateway
-    ),
+    "alertmanager": _alertmanager,
     "apprise": _apprise,
 }

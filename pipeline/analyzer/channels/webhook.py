@@ -44,11 +44,6 @@ class Webhook:
         """Never asked for."""
 
 
-def plain(notice: Notice) -> bytes:
-    """The fields of ALERTS.md."""
-    return payload(notice)
-
-
 def slack(notice: Notice) -> bytes:
     """An incoming webhook's message; a log line can't mention anybody in it."""
     text = _cut("\n".join(_escape(line) for line in lines(notice)), SLACK_CHARACTERS)
@@ -74,3 +69,11 @@ def _escape(text: str) -> str:
 
 def _cut(text: str, characters: int) -> str:
     return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+MAKES: Final[dict[str, Make]] = {
+    "webhook": payload,
+    "slack": slack,
+    "discord": discord,
+}
+"""By the channel's type."""
