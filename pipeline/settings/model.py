@@ -93,6 +93,13 @@ class Compaction:
     idle_level: int = setting(
         9, "Level of zstd when none have come for a while.", minimum=1, maximum=19
     )
+    nice: int = setting(
+        19,
+        "How far compaction stands back for others: 19 takes what they leave of the"
+        " processors, 0 its share. With less than it needs, unmerged blocks pile up.",
+        minimum=0,
+        maximum=19,
+    )
     keep_replaced_seconds: float = setting(
         0.0,
         "How long a block can be read after another took its place; 0: 60, or twice"

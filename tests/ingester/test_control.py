@@ -63,6 +63,18 @@ def test_only_the_owner_may_ask(ingester: Process, client: Client) -> None:
     assert client.status()["pid"] == ingester.pid
 
 
+def test_the_worker_is_as_nice_as_it_is_set(tmp_path: Path) -> None:
+    """The system says so."""
+    ingester = Process(tmp_path)
+    ingester.environment["PIPELINE_COMPACTION__NICE"] = "7"
+    ingester.start()
+    client = Client(endpoint_of("", str(ingester.database)))
+    worker = eventually(lambda: client.status()["compaction"]["worker_pid"])
+
+    assert eventually(lambda: os.getpriority(os.PRIO_PROCESS, worker) == 7)
+    ingester.stop()
+
+
 def test_compact_leaves_one_block_and_the_replaced_ones_go(
     ingester: Process, client: Client
 ) -> None:

@@ -30,6 +30,7 @@ def environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str
     made["PIPELINE_STORAGE__DB_PATH"] = str(Path(settings.storage.db_path).absolute())
     made["PIPELINE_COMPACTION__LEVEL"] = str(own.level)
     made["PIPELINE_COMPACTION__IDLE_LEVEL"] = str(own.idle_level)
+    made["PIPELINE_COMPACTION__NICE"] = str(own.nice)
     # One arena: threads of the worker wait, and each other arena keeps what it had.
     made.setdefault("MALLOC_ARENA_MAX", "1")
     return made

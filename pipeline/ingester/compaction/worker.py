@@ -30,7 +30,6 @@ from pipeline.settings import Settings
 from pipeline.store.compacted import Compacted
 from pipeline.store.reader import Reader
 
-NICE: Final = 19
 IDLE_SECONDS: Final = 2.0
 """Without new blocks it is quiet, and a higher level is worth its time."""
 
@@ -57,7 +56,7 @@ def run(settings: Settings) -> int:
     """Compact until standard input ends; the exit code."""
     # Ctrl-C reaches the whole group; the ingester ends its worker itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(NICE)
+    os.nice(settings.compaction.nice)
     memory.keep_large_blocks()
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # a stray print must not end up between two frames
