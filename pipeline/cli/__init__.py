@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "explain": "show how a query is understood, what it takes, why it is empty",
     "export": "write all entries that match as NDJSON or CSV",
     "delete": "count the entries that match, and delete them once agreed to",
+    "alerts": "list alerts, acknowledge and silence them",
     "ledger": "say what became of each producer's entries",
     "ingester": "take entries in and store them",
     "analyzer": "watch what is stored and raise alerts",
