@@ -43,6 +43,9 @@ class Opened:
             self._turn(header)
         return block
 
+    def __contains__(self, header: object) -> bool:
+        return header in self._blocks
+
     def put(self, header: Header, block: Block) -> None:
         """Keep a block that was just opened."""
         self._blocks[header] = block

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline.batch.layout import SOURCE
 from pipeline.errors import FrameError, StoreError
+from pipeline.query.ahead import Ahead
 from pipeline.query.budget import Budget
 from pipeline.query.evidence import Evidence, Span, Table, anything
 from pipeline.query.matchers import Matcher, Verdicts
@@ -123,6 +124,7 @@ class Scan:
         self.pruned: Counter[str] = Counter()
         """Blocks that weren't opened, by what ruled them out."""
         self._evidence = Evidence(headers.reader, headers.templates)
+        self._ahead = Ahead(headers.reader)
         self._counts: OrderedDict[int, Counts] = OrderedDict()
         self._keys: OrderedDict[int, Keys] = OrderedDict()
 
@@ -142,10 +144,10 @@ class Scan:
         self.budget.blocks_planned += len(found)
         self.pruned["time"] += len(self.headers) - len(found)
         without = self.headers.matches.without(plan.filter.key)
-        if not without:
-            return found
         left = [header for header in found if header not in without]
-        self.pruned["remembered"] += len(found) - len(left)
+        if without:
+            self.pruned["remembered"] += len(found) - len(left)
+        self._ahead.plan(left)
         return left
 
     def may_match(self, header: Header) -> bool:
@@ -232,7 +234,8 @@ class Scan:
         if block is None:
             try:
                 with self.budget.step("open"):
-                    block = self.headers.reader.load(header)
+                    block = self._ahead.take(header)
+                    block = block or self.headers.reader.load(header)
             except StoreError:
                 self._lose(header)
                 return None
@@ -271,10 +274,12 @@ class Scan:
             return view, mask
         try:
             with self.budget.step("match"):
+                self._ahead.begin(header, self.headers.opened)
                 mask = self.plan.filter.rows(view, self.within(header, view))
         except (StoreError, FrameError):
             self.damaged.add(header.id)
             return None
+        self._ahead.end(header, view.block)
         if self.covers(header):
             self._remember(header, np.flatnonzero(mask))
         return view, mask

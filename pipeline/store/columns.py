@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache, partial
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -178,6 +179,14 @@ class StoredBlob:
     def __init__(self, field: Field, fetch: Callable[[], bytes]) -> None:
         self._field = field
         self._fetch = fetch
+        self._coming: Future[Bytes] | None = None
+
+    def read_ahead(self) -> None:
+        """Fetch the bytes, and decompress them in another thread, for one `data`."""
+        field = self._field
+        self._coming = _other_thread().submit(
+            inflate, self._fetch(), field.codec, field.raw, field.name
+        )
 
     @property
     def count(self) -> int:
@@ -187,8 +196,16 @@ class StoredBlob:
     @property
     def data(self) -> Bytes:
         """Decompressed."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            return coming.result()
         field = self._field
         return inflate(self._fetch(), field.codec, field.raw, field.name)
+
+
+@cache
+def _other_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "decompress")
 
 
 def inflate(blob: bytes, codec: int, raw: int, name: str) -> Bytes:

@@ -9,6 +9,7 @@ and how long it is follows from codes and slots, and one gather copies all of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -26,6 +27,7 @@ from pipeline.batch.read import (
     slices,
 )
 from pipeline.compression import Bytes
+from pipeline.store.codes import ranks_of, read_codes
 from pipeline.store.pieces import Templates, parse_templates
 from pipeline.store.slots import Held, Mask, Slots
 from pipeline.store.stretches import U8, copy_long, copy_segments, places_of
@@ -51,6 +53,10 @@ class Source(Protocol):
     @property
     def data(self) -> Bytes:
         """Decompressed."""
+        ...
+
+    def read_ahead(self) -> None:
+        """Decompress in another thread what `data` will give."""
         ...
 
 
@@ -171,6 +177,19 @@ class MessageColumn(Column):
         for parts in (self._slots, self._opened):
             total += 0 if parts is None else parts.held_bytes
         return total
+
+    @property
+    def parts_read(self) -> list[int]:
+        """Which of the sources were read."""
+        parts = self._codes, self._slots, self._parsed, self._others
+        return [at for at, part in enumerate(parts) if part is not None]
+
+    def read_ahead(self, parts: Sequence[int]) -> None:
+        """Have these sources decompressed while something else is done."""
+        for part in parts:
+            source = self._sources[part]
+            if source is not None:
+                source.read_ahead()
 
     def forget(self) -> None:
         """Drop what can be read again."""
@@ -369,25 +388,3 @@ class MessageColumn(Column):
         return Texts(
             lengths, copy_segments(opened.source(values.digits), starts, sizes)
         )
-
-
-def ranks_of(codes: Ints) -> Ints:
-    """The how-manieth row of its code each row is."""
-    narrow = codes.astype(np.uint16)
-    order = np.argsort(narrow, kind="stable")
-    counts = np.bincount(codes)
-    ranks = np.empty(len(codes), np.int64)
-    ranks[order] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return ranks
-
-
-def read_codes(data: Bytes, rows: int) -> npt.NDArray[np.uint16]:
-    """The code of each row."""
-    width = data[0] if len(data) else 0
-    if width not in (1, 2) or len(data) != 1 + width * rows:
-        raise bad(f"codes of {rows} messages in {len(data)} bytes")
-    planes = np.frombuffer(data, np.uint8)[1:].reshape(width, rows)
-    codes: npt.NDArray[np.uint16] = planes[0].astype(np.uint16)
-    if width == 2:
-        codes += planes[1].astype(np.uint16) << np.uint16(8)
-    return codes

@@ -47,6 +47,9 @@ class Data:
 
     data: bytes
 
+    def read_ahead(self) -> None:
+        """It is there."""
+
 
 def texts_of(messages: list[bytes]) -> Texts:
     """As a TEXT column has them."""
