@@ -67,6 +67,7 @@ def run(settings: Settings) -> int:
     """Answer until standard input ends; the exit code."""
     # Ctrl-C reaches the whole group; the gateway ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    memory.return_tables()
     from pipeline.query.answer import Engine, Limits
 
     limits = Limits(

@@ -81,9 +81,10 @@ class Aggregation:
         self._begin()
 
     def _begin(self) -> None:
-        self.operators = make_operators(self.calls, self._seconds)
         self.entries = Count()
-        self._all: list[Operator] = [self.entries, *self.operators]
+        self.operators = make_operators(self.calls, self._seconds, self.entries)
+        others = [each for each in self.operators if each is not self.entries]
+        self._all: list[Operator] = [self.entries, *others]
         used = _GROUP_BYTES + sum(each.group_bytes for each in self._all)
         kinds = {type(each) for each in self.operators}
         room = STATE_BYTES - _VALUES_BYTES * len(kinds & {Distinct, Percentile})
@@ -245,10 +246,17 @@ class Aggregation:
         return np.flatnonzero(self.grouping.groups.hashes[: self.size] != NOTHING)
 
 
-def make_operators(calls: Sequence[Call], seconds: float) -> list[Operator]:
+def make_operators(
+    calls: Sequence[Call], seconds: float, entries: Count
+) -> list[Operator]:
     """One operator a call; percentiles of one field share their numbers."""
     quantiles: dict[str, Quantiles] = {}
-    made = [_operator(call, seconds, quantiles) for call in calls]
+    made = [
+        entries
+        if call.function == "count" and call.field is None
+        else _operator(call, seconds, quantiles)
+        for call in calls
+    ]
     distinct = [each for each in made if isinstance(each, Distinct)]
     for each in distinct:
         each.share = len(distinct)
@@ -260,8 +268,7 @@ def make_operators(calls: Sequence[Call], seconds: float) -> list[Operator]:
 def _operator(call: Call, seconds: float, quantiles: dict[str, Quantiles]) -> Operator:
     if call.function == "rate":
         return Rate(seconds)
-    if call.field is None:
-        return Count()
+    assert call.field is not None
     field = resolve_field(call.field)
     if call.function in _PERCENTS:
         shared = quantiles.setdefault(field, Quantiles(field))

@@ -41,7 +41,7 @@ class Count:
             return
         # sums in float64 are exact to 2^53
         counts = np.bincount(groups, weights)
-        self._counts[: len(counts)] += counts.astype(np.int64)
+        self._counts[: len(counts)] += counts.astype(np.int64, copy=False)
 
     def counts(self, groups: Ints | slice) -> Ints:
         """Of these groups."""

@@ -7,7 +7,7 @@ the last group of the reply needn't be kept (Cormode and Muthukrishnan, 2005).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from pipeline.query.aggregate.hashing import Hashes
 from pipeline.query.text import Ints, Mask
 
 BUCKETS: Final = 1 << 20
-"""Of 4 bytes; ten million groups of one entry are ten in each."""
+"""Of 4 bytes, up to four billion entries; ten million groups of one are ten in each."""
 
 _WAITING: Final = 1 << 17
 """Hashes put together before they are counted: all buckets are walked for that."""
@@ -25,14 +25,13 @@ _SURE: Final = 4
 """So many times the wanted groups have their buckets above the first border."""
 
 _FEWEST: Final = 256
-_INT32: Final = (1 << 31) - 1
 
 
 class Buckets:
     """Entries by hash."""
 
     def __init__(self) -> None:
-        self._counts: npt.NDArray[np.int32] = np.zeros(BUCKETS, np.int32)
+        self._counts: npt.NDArray[np.uint32] = np.zeros(BUCKETS, np.uint32)
         self._new: list[npt.NDArray[np.int32]] = []
         self._waiting = 0
 
@@ -47,8 +46,7 @@ class Buckets:
     def add_groups(self, hashes: Hashes, counts: Ints) -> None:
         """Groups that are counted already."""
         # sums in float64 are exact to 2^53
-        found = np.bincount(_places(hashes), counts, BUCKETS)
-        self._counts = np.minimum(self._counts + found, _INT32).astype(np.int32)
+        self._add(np.bincount(_places(hashes), counts, BUCKETS))
 
     def border(self, most: int) -> int:
         """Entries of a bucket that the `most` largest groups probably reach."""
@@ -66,9 +64,11 @@ class Buckets:
 
     def _count(self) -> None:
         if self._new:
-            found = np.bincount(np.concatenate(self._new), minlength=BUCKETS)
-            self._counts = np.minimum(self._counts + found, _INT32).astype(np.int32)
+            self._add(np.bincount(np.concatenate(self._new), minlength=BUCKETS))
             self._new, self._waiting = [], 0
+
+    def _add(self, found: npt.NDArray[Any]) -> None:
+        np.add(self._counts, found, out=self._counts, casting="unsafe")
 
 
 def _places(hashes: Hashes) -> npt.NDArray[np.int32]:
