@@ -109,6 +109,15 @@ class Aggregation:
             found, blocks = cells.gather(scan, blocks, None)
             self._add_cells(found.counts)
             top = None
+        done = self._visit_all(scan, blocks, top)
+        # not where the error is handled, which holds the groups that are given up
+        if done is not None and top is not None:
+            self._find_frequent(scan, blocks, done, top)
+
+    def _visit_all(
+        self, scan: Scan, blocks: Sequence[Header], top: int | None
+    ) -> int | None:
+        """None, or how many blocks are taken in when there are too many groups."""
         many = MANY_GROUPS if top is not None and top <= TOP_FEW else self._most
         for at, header in enumerate(blocks):
             try:
@@ -116,9 +125,9 @@ class Aggregation:
             except ManyGroupsError:
                 if top is None:
                     raise
-                return self._find_frequent(scan, blocks, at, top)
+                return at
             if top is not None and self.size > many:
-                return self._find_frequent(scan, blocks, at + 1, top)
+                return at + 1
         return None
 
     def _visit(self, scan: Scan, header: Header) -> None:
@@ -133,6 +142,7 @@ class Aggregation:
         buckets = Buckets()
         counts = self.entries.counts(slice(self.size))
         buckets.add_groups(self.grouping.groups.hashes[: len(counts)], counts)
+        del counts  # a view of all of them
         self._begin()
         for header in blocks[done:]:
             scan.budget.check()
