@@ -89,7 +89,7 @@ def fill(folder: Path, entries: int) -> Place:
     where = place(folder)
     file = folder / "frames.batches"
     _make(file, entries, mixed=False)
-    _feed(where, _frame_feeders(where, file, Options(entries)))
+    _feed(where, frame_feeders(where, file, Options(entries)))
     file.unlink()
     return where
 
@@ -123,11 +123,12 @@ def _run_way(
             load, reports = _feed(where, live_feeders(where, options))
             _note_calls(reports, results)
         else:
-            load, _ = _feed(where, _frame_feeders(where, file, options))
+            load, _ = _feed(where, frame_feeders(where, file, options))
         results.add(way, load)
 
 
-def _frame_feeders(where: Place, file: Path, options: Options) -> list[list[str]]:
+def frame_feeders(where: Place, file: Path, options: Options) -> list[list[str]]:
+    """Commands of the senders of encoded batches."""
     return [
         [
             *("bench.frames", "push", "--file", str(file)),

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from types import FrameType
 from typing import Any, Final
 
-from pipeline import clock, control, service, transport
+from pipeline import clock, control, memory, service, transport
 from pipeline.analyzer.analyzer import Analyzer, policy_of
 from pipeline.analyzer.channels.config import read_channels
 from pipeline.analyzer.channels.lanes import Lanes
@@ -86,6 +86,7 @@ class _Process:
         self.analyzer.start(_now())
         next_look = 0.0
         seen = clock.monotonic()
+        is_settled = False
         while not self.stop.is_set:
             self._poller.wait(self._patience(next_look))
             self.stop.drain()
@@ -100,6 +101,9 @@ class _Process:
             if self._is_asked_to_reload:
                 self._is_asked_to_reload = False
                 self._reload_and_say()
+            if self.analyzer.is_ready and not is_settled:
+                is_settled = True
+                memory.release()  # what the past took: 100,000 rows of a week
             if clock.monotonic() >= next_look:
                 self.analyzer.evaluate(_now())
                 next_look = clock.monotonic() + EVALUATE_SECONDS

@@ -15,6 +15,7 @@ from pipeline.analyzer.batches import events_of
 from pipeline.analyzer.findings import IGNORED, Counts, Detector, Event, Finding
 from pipeline.analyzer.follower import Follower, Hole, read_batch, read_summary
 from pipeline.errors import FrameError
+from pipeline.level import Level
 
 LATE_SECONDS: Final = 5
 """A batch that has not come so long after its summary will not come."""
@@ -78,6 +79,10 @@ class Watch:
     def observe_counts(self, counts: Counts, now: int) -> None:
         """Have the detectors see counts, of whatever seconds."""
         watched = [row for row in counts if row[1] not in IGNORED]
+        self.counters["entries"] += sum(int(row[3]) for row in watched)
+        self.counters["errors"] += sum(
+            int(row[3]) for row in watched if int(row[2]) >= Level.ERROR
+        )
         for detector in self.detectors:
             detector.observe_counts(watched, now)
 
