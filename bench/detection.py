@@ -33,6 +33,7 @@ from bench.incidents import (
     STEPS,
     TIMED,
     WARN,
+    Floats,
     Incident,
     Ints,
     Kind,
@@ -89,8 +90,19 @@ class Score:
         return len(self.delays) / max(1, len(self.wanted))
 
     @property
+    def carried(self) -> float:
+        """Recall of the incidents that the counts carry."""
+        known = [i for i, after in enumerate(self.evident) if after < float("inf")]
+        return sum(i in self.delays for i in known) / max(1, len(known))
+
+    @property
     def delay(self) -> float:
         return median(self.delays.values()) if self.delays else float("nan")
+
+    @property
+    def earliest(self) -> float:
+        """When those that were found were in the counts, median."""
+        return median([self.evident[i] for i in self.delays] or [float("nan")])
 
     @property
     def lag(self) -> float:
@@ -250,11 +262,17 @@ def _reached(replay: Replay, one: Incident) -> float:
     return float(STEP * full[0]) if len(full) else float("inf")
 
 
-def shows(one: Incident) -> tuple[float, float, float]:
+def unlikely(seen: Floats, usual: Floats, spread: float) -> Floats:
+    """-ln of Chernoff's bound of the chance of so many, of a rate that varies."""
+    shape = 1 / spread**2
+    found: Floats = seen * np.log(np.maximum(seen, 1e-9) / usual)
+    return found - (seen + shape) * np.log((seen + shape) / (usual + shape))
+
+
+def shows(world: World, one: Incident) -> tuple[float, float, float]:
     """How far an incident of errors stands out at best, if all rates were known.
 
-    -ln of the chance, by Chernoff's bound of a Poisson count, and the counts: expected
-    with the incident, and without.
+    -ln of the chance, and the counts: expected with the incident, and without.
     """
     best = (0.0, 0.0, 0.0)
     for steps in WINDOWS:
@@ -262,7 +280,7 @@ def shows(one: Incident) -> tuple[float, float, float]:
         kernel = np.ones(size)
         usual = np.convolve(one.usual, kernel, "valid")
         seen = usual + np.convolve(one.extra, kernel, "valid")
-        much = seen * np.log(seen / usual) - (seen - usual)
+        much = unlikely(seen, usual, world.spread[one.source])
         place = int(much.argmax())
         best = max(best, (float(much[place]), float(seen[place]), float(usual[place])))
     return best
@@ -281,7 +299,7 @@ def evident(replay: Replay, one: Incident) -> float:
     if one.kind is Kind.LATENCY:
         return _evident_latency(replay.world, one)
     usual, seen = np.cumsum(one.usual), np.cumsum(one.usual + one.extra)
-    much = seen * np.log(np.maximum(seen, 1e-9) / usual) - (seen - usual)
+    much = unlikely(seen, usual, replay.world.spread[one.source])
     sure = np.flatnonzero((much >= LIMIT) & (seen >= 10))
     return float(STEP * sure[0]) if len(sure) else float("inf")
 
@@ -305,7 +323,7 @@ def explained(replay: Replay, name: str, one: Incident) -> str:
     where = f"{one.kind} of {world.names[one.source]}"
     minutes = (one.end - one.onset) // 60
     if one.kind in (Kind.SPIKE, Kind.BURN):
-        much, seen, usual = shows(one)
+        much, seen, usual = shows(world, one)
         carried = much >= LIMIT and seen >= 10
         why = "should be seen" if carried else "the counts don't carry it"
         return (
@@ -324,14 +342,15 @@ def lines(replay: Replay, scores: dict[str, Score]) -> Iterator[str]:
     """The table, and what was missed."""
     yield (
         f"{'detector':15} {'incidents':>9} {'found':>6} {'alerts':>7} {'precision':>10}"
-        f" {'recall':>7} {'false/source/week':>18} {'median delay':>13}"
-        f" {'beyond evidence':>16}"
+        f" {'recall':>7} {'carried':>8} {'false/source/week':>18} {'median delay':>13}"
+        f" {'evident after':>14} {'beyond that':>12}"
     )
     for name, one in scores.items():
         yield (
             f"{name:15} {len(one.wanted):9} {len(one.delays):6} {len(one.alerts):7}"
-            f" {one.precision:10.3f} {one.recall:7.3f} {one.false_alerts:18.3f}"
-            f" {one.delay:11.1f} s {one.lag:14.1f} s"
+            f" {one.precision:10.3f} {one.recall:7.3f} {one.carried:8.3f}"
+            f" {one.false_alerts:18.3f}"
+            f" {one.delay:11.1f} s {one.earliest:12.1f} s {one.lag:10.1f} s"
         )
     for name, one in scores.items():
         if name == "together":

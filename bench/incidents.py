@@ -111,6 +111,8 @@ class World:
     def __init__(self, seed: int) -> None:
         self._draw = np.random.default_rng(seed)
         self.names = [f"service-{number:02d}" for number in range(SOURCES)]
+        self.spread = np.zeros(SOURCES)
+        """How far the rate of a source's errors varies from minute to minute."""
         self.rates = np.zeros((SOURCES, len(LEVELS), STEPS))
         for source in range(SOURCES):
             self.rates[source] = self._usual(source)
@@ -141,7 +143,8 @@ class World:
         slow = np.exp(self._drift(draw.uniform(0.05, 0.15), 600))
         load = total * (1 + wave) * each_day * slow * STEP
         warn = draw.uniform(0.01, 0.08)
-        bursts = self._gamma(draw.uniform(0.1, 0.3), 60)
+        self.spread[source] = draw.uniform(0.1, 0.3)
+        bursts = self._gamma(self.spread[source], 60)
         if source < QUIET:
             error = draw.uniform(0.002, 0.01) * STEP * (1 + wave) * bursts
         else:
@@ -239,8 +242,9 @@ class World:
             ramp = np.ones(len(share))
             if one.kind is Kind.BURN:
                 ramp = np.minimum(1, np.linspace(0, 2, len(share)))
-            one.usual = self.rates[one.source, ERROR, where].copy()
-            one.extra = one.usual * (one.size - 1) * share * ramp
+            usual = self.rates[one.source, ERROR, where]
+            one.extra = usual * (one.size - 1) * share * ramp
+            one.usual = usual + self.rare[one.source, ERROR]
             self.rates[one.source, ERROR, where] += one.extra
         elif one.kind is Kind.SILENCE:
             self.rates[one.source, :, where] *= 1 - share
@@ -263,6 +267,8 @@ class World:
     def _rare_templates(self) -> set[int]:
         """What comes seldom; those that a store of thirty days knows by the replay."""
         known = set()
+        self.rare = np.zeros((SOURCES, len(LEVELS)))
+        """Entries a step that the rare templates add on average."""
         for source in range(SOURCES):
             for number in range(RARE):
                 pattern = 1 + source * RARE + number
@@ -272,6 +278,7 @@ class World:
                     0, STEPS, self._draw.poisson(STEPS * STEP / every)
                 )
                 level = int(self._draw.choice((WARN, ERROR)))
+                self.rare[source, level] += STEP / every
                 for step in times.astype(int).tolist():
                     self._appear(step, Appearance(source, level, pattern, 1))
                 first = times.min(initial=STEPS) * STEP

@@ -1,6 +1,6 @@
 """Spikes against a source's own baseline: more entries of a level than chance explains.
 
-Counts of the last 10 s, a minute, five and thirty are held against what is usual at
+Counts of the last 10 s to half an hour are held against what is usual at
 this time of day. A finding needs all of: `minimum` entries, `factor` times the usual,
 and a chance below `probability` by a negative binomial of the rate and its own spread.
 A source that keeps on having findings has to be ever more unusual for the next one.
@@ -38,13 +38,17 @@ ACCEPT: Final = 6 * 3_600
 FORGET: Final = 3 * 86_400
 """Seconds after which a series without an entry is given up."""
 
-_CALM_WINDOW: Final = 2
+_CALM_WINDOW: Final = WINDOWS.index(300)
 _CALM: Final = 1 / 3
-"""Over when five minutes are no more unusual than this share of the limit."""
+"""Over when nothing was more unusual than this share of the limit for CALM_SECONDS."""
+CALM_SECONDS: Final = 300
 
 _TIRED: Final = 0.5
 _REST: Final = math.exp(-MINUTE / 86_400)
 _GROWTH: Final = 2
+
+SETTLE: Final = 60
+"""Seconds after a clock was set in which nothing opens."""
 
 Key = tuple[str, int]
 
@@ -57,6 +61,8 @@ class _Open:
     told: float
     since: int
     begun: int
+    seen: int
+    """When it was unusual last, in watched seconds."""
 
 
 class AdaptiveSpikes:
@@ -80,6 +86,8 @@ class AdaptiveSpikes:
         self._open: dict[Key, _Open] = {}
         self._tired: dict[Key, float] = {}
         self._minute = 0
+        self._settled = 0
+        """Until then, by the ticker, a set clock may have put two steps into one."""
         self.configure(factor, minimum, probability, level)
 
     def configure(
@@ -185,6 +193,8 @@ class AdaptiveSpikes:
     def _judge(self, key: Key, series: RateSeries, now: int) -> Finding | None:
         if series.ring.total < self._minimum or not self._warm(key[0], series):
             return None
+        if self._ticker.elapsed < self._settled:
+            return None
         limit = self._limit * (1 + _TIRED * self._tired.get(key, 0.0))
         # below ERROR a minute of noise is what every start of a service makes
         first = 0 if key[1] >= Level.ERROR else _CALM_WINDOW
@@ -193,7 +203,8 @@ class AdaptiveSpikes:
             if much < limit:
                 continue
             since = now - self._covered(window)
-            held = _Open(window, count, since, self._ticker.watched)
+            watched = self._ticker.watched
+            held = _Open(window, count, since, watched, watched)
             self._open[key] = held
             self._tired[key] = self._tired.get(key, 0.0) + 1
             return self._finding(key, State.OPEN, held, count, expected, now)
@@ -203,12 +214,16 @@ class AdaptiveSpikes:
         self, key: Key, series: RateSeries, held: _Open, now: int
     ) -> Finding | None:
         """Whether an open one is over, or twice what was said."""
-        window = max(held.window, _CALM_WINDOW)
-        count, expected, much = self._measure(series, window, now)
-        accepted = self._ticker.watched - held.begun >= ACCEPT
+        watched = self._ticker.watched
+        last = max(held.window, _CALM_WINDOW)
+        for window in range(last + 1):
+            count, expected, much = self._measure(series, window, now)
+            if much >= self._limit * _CALM:
+                held.seen = watched
+        accepted = watched - held.begun >= ACCEPT
         if accepted:
             series.accept(max(0.1, count / expected))
-        if accepted or much < self._limit * _CALM:
+        if accepted or watched - held.seen >= CALM_SECONDS:
             del self._open[key]
             return self._finding(
                 key, State.CLOSED, held, count, expected, now, accepted=accepted
@@ -292,6 +307,8 @@ class AdaptiveSpikes:
 
     def _advance(self, now: int) -> None:
         passed = self._ticker.advance(now)
+        if not 0 <= passed <= JUMP:
+            self._settled = self._ticker.elapsed + SETTLE
         head = self._ticker.elapsed // STEP
         if head == self._ticker_head(passed):
             return

@@ -2,7 +2,8 @@
 
 A day has 48 slots. Each keeps an average over the days that gives the newest a third of
 the weight, so that a week forgets what was before and one odd day doesn't make a norm.
-Between the middles of two slots a rate is interpolated: a daily wave has no steps.
+Between the middles of two slots a rate is interpolated: a daily wave has no steps. Of
+rare entries a slot tells little, so that the day's mean counts beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ NEWEST: Final = 1 / 3
 
 UNKNOWN: Final = -1.0
 
+PRIOR: Final = 10.0
+"""Entries of two slots at which a slot counts as much as the day."""
+
 
 def slot_of(second: int) -> int:
     """Which slot of its day, by UTC."""
@@ -29,11 +33,12 @@ def slot_of(second: int) -> int:
 class Seasonal:
     """A rate for each slot of the day, and one for slots that never were."""
 
-    __slots__ = ("_mean", "_slots")
+    __slots__ = ("_day", "_mean", "_slots")
 
     def __init__(self) -> None:
         self._slots = array("f", [UNKNOWN]) * SLOTS
         self._mean = UNKNOWN
+        self._day = 0.0
 
     @property
     def known(self) -> bool:
@@ -46,12 +51,15 @@ class Seasonal:
         self._slots[slot] = rate if old < 0 else old + NEWEST * (rate - old)
         # the newest slot is the best guess for those that never were
         self._mean = rate if self._mean < 0 else self._mean + 0.5 * (rate - self._mean)
+        known = [one for one in self._slots if one >= 0]
+        self._day = sum(known) / len(known)
 
     def scale(self, factor: float) -> None:
         """The whole day is so many times higher from now on."""
         for slot, rate in enumerate(self._slots):
             if rate >= 0:
                 self._slots[slot] = rate * factor
+        self._day *= factor
         if self._mean >= 0:
             self._mean *= factor
 
@@ -63,8 +71,11 @@ class Seasonal:
         before, after = self._slots[slot % SLOTS], self._slots[(slot + 1) % SLOTS]
         if before < 0 or after < 0:
             known = max(before, after)
-            return known if known >= 0 else max(0.0, self._mean)
-        return before + share * (after - before)
+            local = known if known >= 0 else max(0.0, self._mean)
+        else:
+            local = before + share * (after - before)
+        told = 2 * SLOT * self._day
+        return (local * told + self._day * PRIOR) / (told + PRIOR)
 
 
 def surprise(count: float, expected: float, spread: float) -> float:

@@ -15,19 +15,21 @@ from pipeline.analyzer.detectors.baseline import DAY, SLOT, Seasonal, slot_of
 from pipeline.analyzer.detectors.sliding import SlidingCount
 
 STEP: Final = 10
-WINDOWS: Final = (10, 60, 300, 1800)
+WINDOWS: Final = (10, 30, 90, 300, 1800)
 """Seconds: a burst is seen by the first, a slow burn by the last."""
 
-RING: Final = WINDOWS[-1] // STEP + 1
-"""Steps: each window is of full ones and the one that goes on."""
-
 MINUTE: Final = 60
-_LAG: Final = MINUTE // STEP
+_LAG: Final = MINUTE // STEP + 1
+"""Steps that aren't learnt yet: batches for them may come."""
+
+RING: Final = WINDOWS[-1] // STEP + _LAG
+"""Steps: each window is of full ones and the one that goes on."""
 
 _FORGET_RECENT: Final = math.exp(-1 / 120)
 """A minute's: the last two hours say how this day compares."""
 _RECENT_PRIOR: Final = 10.0
-_RECENT_LIMITS: Final = (0.5, 1.5)
+_RECENT_LIMITS: Final = (0.5, 1.25)
+"""Beyond a quarter more it may be a slow burn."""
 
 _SPREAD: Final = 0.2
 """Expected until it is known: rates of real services vary so much about their day's
@@ -93,7 +95,7 @@ class RateSeries:
         self._end_slot(middle)
         if not calm:
             return
-        count = float(self.ring.last(2 * _LAG + 1) - self.ring.last(_LAG + 1))
+        count = float(self._before(MINUTE))
         if self.base.known:
             expected = self.rate(middle) * MINUTE
             self._deviate(expected, minute)
@@ -116,8 +118,12 @@ class RateSeries:
 
     def restore_spread(self, count: float, expected: float) -> None:
         """A minute of the past."""
-        for window in (0, 1):
+        for window in (0, 1, 2):
             self._add_deviation(window, count, expected, 1.0)
+
+    def _before(self, seconds: int) -> int:
+        """Entries of so many seconds before the last minute."""
+        return self.ring.last(seconds // STEP + _LAG) - self.ring.last(_LAG)
 
     def _end_slot(self, second: int) -> None:
         slot = slot_of(second)
@@ -133,7 +139,7 @@ class RateSeries:
             every = max(1, seconds // MINUTE)
             if minute % every:
                 continue
-            count = self.ring.last(seconds // STEP + 1)
+            count = self._before(seconds)
             share = math.exp(-every * MINUTE / DAY)
             self._add_deviation(window, count, expected * seconds / MINUTE, share)
 
