@@ -241,7 +241,7 @@ class Book:
 
     def _forget(self, now: float) -> None:
         for key, incident in list(self._cooling.items()):
-            if now >= incident.cool_until and not incident.is_open:
+            if now >= incident.cool_until:
                 del self._cooling[key]
 
     def _silenced(self, incident: Incident, now: float) -> bool:
@@ -250,7 +250,7 @@ class Book:
         active = [one.matcher for one, until in held if now < until]
         reasons = list(incident.open_reasons()) or list(incident.reasons.values())
         name = incident.fingerprint
-        return bool(active) and all(
+        return all(
             any(one.matches(name, reason.detector, reason.source) for one in active)
             for reason in reasons
         )

@@ -235,6 +235,46 @@ def test_a_rule_that_is_gone_closes_what_it_opened() -> None:
     assert told.at(10) == ["RESOLVED"]
 
 
+def test_a_rule_that_goes_before_its_alert_opens_closes_it_too() -> None:
+    """It was there: it is told with its end."""
+    told = Told()
+    told.at(0, replace(SPIKE, detector="rule", key="slow"))
+    told.book.retire(lambda detector, _: detector != "rule", T0 + 1)
+
+    assert told.at(2) == ["OPENED", "RESOLVED"]
+
+
+def test_the_end_of_what_never_began_is_no_reason() -> None:
+    """Nor does it end what is open."""
+    told = Told()
+    told.at(0, SPIKE, over(replace(SPIKE, detector="latency")))
+    told.at(2)
+
+    assert [one.detector for one in told.notices[0].alert.reasons] == ["error_spike"]
+
+
+def test_a_level_that_was_told_is_no_news() -> None:
+    """Though it was lower in between."""
+    told = Told()
+    fatal = replace(SPIKE, detector="rule", level=Level.FATAL)
+    told.at(0, SPIKE, fatal)
+    told.at(2)
+    assert told.at(400, over(fatal), replace(SPIKE, value=90.0)) == ["UPDATED"]
+
+    assert told.at(800, fatal) == []
+
+
+def test_an_alert_is_named_for_its_first_reason_to_the_last() -> None:
+    """Also when that is over, and there are more than can be held."""
+    told = Told()
+    told.at(0, SPIKE, over(SPIKE), replace(SPIKE, key="0", text="another"))
+    told.at(2)
+    told.at(3, *(replace(SPIKE, key=str(number)) for number in range(2_000)))
+    (alert,) = told.book.alerts(T0 + 3.0)
+
+    assert alert.text.startswith("20 errors of web in 300 s (+")
+
+
 def test_a_source_that_says_thousands_of_things_is_bounded() -> None:
     """In memory and in its entry."""
     told = Told()

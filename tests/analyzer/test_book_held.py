@@ -34,6 +34,19 @@ def test_a_silenced_alert_is_stored_and_not_sent() -> None:
     assert told.at(1_100, over(SPIKE)) == ["RESOLVED"]
 
 
+def test_an_acknowledged_alert_is_not_told_when_its_silence_ends() -> None:
+    """Somebody has seen it."""
+    told = Told()
+    told.book.silence([silence(1_000, source="web")])
+    told.at(0, SPIKE)
+    told.at(2)
+    (alert,) = told.book.alerts(T0 + 2.0)
+    told.book.acknowledge(alert.fingerprint, Acknowledgement("ann", "", at(9)))
+
+    assert told.at(1_000) == []
+    assert told.at(1_100, over(SPIKE)) == ["resolved"]
+
+
 def test_what_nobody_was_told_of_does_not_end_for_them() -> None:
     """It began and ended within its silence."""
     told = Told()
@@ -74,6 +87,31 @@ def test_after_a_restart_an_open_alert_goes_on() -> None:
     assert after.at(51, SPIKE) == after.at(300) == []
     assert after.at(400, over(SPIKE)) == ["RESOLVED"]
     assert after.notices[0].alert.opened == at(2)
+
+
+def test_after_a_restart_what_was_silenced_still_is_untold() -> None:
+    """Its end is of no concern to channels."""
+    before, after = Told(), Told()
+    before.book.silence([silence(1_000, source="web")])
+    before.at(0, SPIKE)
+    before.at(2)
+    after.book.restore(kept(before), T0 + 50.0)
+    after.book.silence([silence(1_000, source="web")])
+
+    assert after.at(60, over(SPIKE)) == ["resolved"]
+
+
+def test_after_a_restart_a_group_has_all_its_sources_again() -> None:
+    """Its entry names a hundred of them."""
+    before, after = Told(), Told()
+    many = [of(f"s{number}") for number in range(103)]
+    before.at(0, *many)
+    before.at(2)
+    after.book.restore(kept(before), T0 + 50.0)
+    after.at(60, *many)
+
+    assert after.at(62) == []
+    assert after.book.alerts(T0 + 62.0)[0].sources_total == 103
 
 
 def test_after_a_restart_what_is_not_found_again_is_over() -> None:
