@@ -85,10 +85,8 @@ def test_a_silence_holds_back_what_is_sent(watched, hook):
     """Not what is stored; without it the next one is told."""
     given = {"matcher": {"source": "api"}, "by": "ann"}
     watched.result("silence", **given, **{"for": "1h"})
-    silences = watched.result("get_alerts")["silences"]
-    assert [one["matcher"] for one in silences] == [{"source": "api"}] or (
-        silences[0]["matcher"]["source"] == "api"
-    )
+    (silence,) = watched.result("get_alerts")["silences"]
+    assert silence["matcher"]["source"] == "api"
     time.sleep(1)
     watched.errors(20)
     watched.until(lambda: watched.events("resolved"), "end of a silenced alert")
@@ -195,7 +193,8 @@ def test_a_wrong_configuration_keeps_the_old_one(watched, hook):
     watched.configure(rules=[rule])
     problem = watched.error("reload_config")["data"]["problem"]
     assert "5xx" in problem
-    assert "\n" + " " * len("status:>=500 AND (") + "^" in problem or "^" in problem
+    assert "status:>=500 AND (" in problem
+    assert "^" in problem
     os.kill(watched.processes["analyzer"].pid, signal.SIGHUP)
     said = "the old configuration stays"
     watched.until(lambda: sum(said in line for line in watched.said()) == 2, "reason")
