@@ -267,9 +267,10 @@ def test_a_level_that_was_told_is_no_news() -> None:
 def test_an_alert_is_named_for_its_first_reason_to_the_last() -> None:
     """Also when that is over, and there are more than can be held."""
     told = Told()
-    told.at(0, SPIKE, over(SPIKE), replace(SPIKE, key="0", text="another"))
+    other = replace(SPIKE, text="another")
+    told.at(0, SPIKE, over(SPIKE), replace(other, key="0"))
     told.at(2)
-    told.at(3, *(replace(SPIKE, key=str(number)) for number in range(2_000)))
+    told.at(3, *(replace(other, key=str(number)) for number in range(2_000)))
     (alert,) = told.book.alerts(T0 + 3.0)
 
     assert alert.text.startswith("20 errors of web in 300 s (+")
