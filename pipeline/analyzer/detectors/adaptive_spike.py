@@ -199,6 +199,8 @@ class AdaptiveSpikes:
         # below ERROR a minute of noise is what every start of a service makes
         first = 0 if key[1] >= Level.ERROR else _CALM_WINDOW
         for window in range(first, len(WINDOWS)):
+            if self._ticker.watched - series.calm < WINDOWS[window]:
+                break
             count, expected, much = self._measure(series, window, now)
             if much < limit:
                 continue
@@ -225,6 +227,7 @@ class AdaptiveSpikes:
             series.accept(max(0.1, count / expected))
         if accepted or watched - held.seen >= CALM_SECONDS:
             del self._open[key]
+            series.calm = watched
             return self._finding(
                 key, State.CLOSED, held, count, expected, now, accepted=accepted
             )

@@ -21,7 +21,8 @@ def bucket_of(duration: float) -> int:
     """The bucket that a duration in ms falls in."""
     if not duration > SMALLEST:
         return 0
-    return min(BUCKETS - 1, 1 + int(math.log(duration / SMALLEST) * _SCALE))
+    place = math.log(duration / SMALLEST) * _SCALE
+    return 1 + int(place) if place < BUCKETS - 2 else BUCKETS - 1
 
 
 def middle_of(bucket: int) -> float:

@@ -66,6 +66,7 @@ class _Series:
     __slots__ = (
         "base",
         "begun",
+        "calm",
         "counts",
         "edge",
         "fresh",
@@ -75,6 +76,7 @@ class _Series:
         "opened",
         "p95",
         "recent",
+        "seen",
         "slow",
         "told",
         "window",
@@ -92,8 +94,12 @@ class _Series:
         self.edge = -1
         self.p95 = 0.0
         self.begun = self.last = now
+        self.calm = -WINDOWS[-1]
+        """Watched second at which the last finding was over: longer windows hold it."""
         self.fresh = False
         self.opened: int | None = None
+        self.seen = 0
+        """When it was slow last, in watched seconds."""
         self.window = 0
         self.told = 0.0
 
@@ -200,24 +206,31 @@ class SlowPaths:
             return self._look(key, series, now)
         usual = max(_LEAST_SHARE, series.base.above(series.edge))
         for window in range(len(WINDOWS)):
+            if self._ticker.watched - series.calm < WINDOWS[window]:
+                break
             count, slow = series.sums(window)
             if count < self._minimum or slow <= (1 - _P95) * count:
                 continue
             if _binomial(slow, count, usual) >= _LIMIT:
-                series.opened, series.window = self._ticker.watched, window
+                series.opened = series.seen = self._ticker.watched
+                series.window = window
                 series.told = series.now_p95()
                 return self._finding(key, series, State.OPEN, count, slow, now)
         return None
 
     def _look(self, key: Key, series: _Series, now: int) -> Finding | None:
-        """Over when five minutes at least are as usual, or what is slow is."""
-        count, slow = series.sums(max(1, series.window))
-        accepted = self._ticker.watched - (series.opened or 0) >= ACCEPT
-        over = slow <= (1 - _P95) * count
+        """Over when nothing was slow for five minutes, or what is slow is usual."""
+        watched = self._ticker.watched
+        for window in range(max(1, series.window) + 1):
+            count, slow = series.sums(window)
+            if slow > (1 - _P95) * count:
+                series.seen = watched
+        accepted = watched - (series.opened or 0) >= ACCEPT
+        over = watched - series.seen >= PERIOD
         if not accepted and not over:
             return None
         found = self._finding(key, series, State.CLOSED, count, slow, now)
-        series.opened = None
+        series.opened, series.calm = None, watched
         if not accepted:
             # neither is what was slow history
             series.older, series.recent = Histogram(), Histogram()

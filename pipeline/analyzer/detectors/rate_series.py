@@ -56,6 +56,7 @@ class RateSeries:
         "_slot_seconds",
         "_weight",
         "base",
+        "calm",
         "last",
         "ring",
     )
@@ -64,6 +65,8 @@ class RateSeries:
         self.base = Seasonal()
         self.ring = SlidingCount(RING, head)
         self.last = head
+        self.calm = -WINDOWS[-1]
+        """Watched second at which the last finding was over: longer windows hold it."""
         self._actual = self._expected = 0.0
         self._slot = -1
         self._slot_count = self._slot_seconds = 0.0

@@ -42,7 +42,17 @@ to pause each night is told of for some nights, not for ever."""
 class _Source:
     """When it was heard, and what is usual."""
 
-    __slots__ = ("count", "first", "heard", "long", "longest", "pauses", "rate", "slot")
+    __slots__ = (
+        "count",
+        "empty",
+        "first",
+        "heard",
+        "long",
+        "longest",
+        "pauses",
+        "rate",
+        "slot",
+    )
 
     def __init__(self, heard: int) -> None:
         self.first = self.heard = heard
@@ -54,6 +64,8 @@ class _Source:
         self.slot = -1
         self.longest = 0.0
         self.count = 0
+        self.empty: list[int] = []
+        """Slots without an entry: a rate of 0 if it comes back as it usually does."""
 
     def usual(self, second: int) -> float:
         """The longest gap that is usual about this time, seconds."""
@@ -62,8 +74,11 @@ class _Source:
         # of a time that is not known yet any other tells what may be
         return max(near or max(pauses), self.longest, self.long, 1.0)
 
-    def pause(self, gap: float) -> None:
+    def pause(self, gap: float, *, usual: bool = True) -> None:
         """A gap is over."""
+        for slot in self.empty if usual else ():
+            self.rate.learn(slot, 0.0)
+        self.empty.clear()
         if gap > SLOT:
             self.long = max(gap, self.long * _FADE)
         else:
@@ -74,7 +89,9 @@ class _Source:
         if self.slot >= 0 and seconds is not None:
             faded = self.pauses[self.slot] * _FADE
             self.pauses[self.slot] = max(self.longest, faded)
-            if seconds >= SLOT / 2:
+            if not self.count:
+                self.empty = [*self.empty, self.slot][-SLOTS:]
+            elif seconds >= SLOT / 2:
                 self.rate.learn(self.slot, self.count / seconds)
         self.slot, self.longest, self.count = slot, 0.0, 0
 
@@ -159,10 +176,11 @@ class SilentSources:
     def _hear(self, name: str, source: _Source, heard: int, now: int) -> None:
         gap = heard - source.heard
         source.heard = heard
-        if name in self._open:
+        was_open = name in self._open
+        if was_open:
             self._back.append(self._closed(name, gap, now, "is back"))
             gap = min(gap, int(_LEARN_AT_MOST * source.usual(now)) + 1)
-        source.pause(gap)
+        source.pause(gap, usual=not was_open)
 
     def _limit(self, source: _Source, now: int) -> float:
         """Seconds of silence that are too long now."""

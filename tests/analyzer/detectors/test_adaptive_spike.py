@@ -66,6 +66,15 @@ def test_ten_times_the_usual_is_found_at_once() -> None:
     assert closed.text.startswith("back to usual: ")
 
 
+def test_a_long_window_does_not_tell_a_spike_again() -> None:
+    """Half an hour still holds what was over five minutes after its end."""
+    service = Service(AdaptiveSpikes(), 2.0)
+    service.run(3 * HOUR)
+    found = service.run(300, 20) + service.run(2 * HOUR)
+
+    assert [one.state for one in found] == [State.OPEN, State.CLOSED]
+
+
 def test_a_slow_burn_is_found() -> None:
     """Four times the usual of a source with an error a minute."""
     service = Service(AdaptiveSpikes(), 0.02)
