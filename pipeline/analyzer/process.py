@@ -193,6 +193,14 @@ def run(settings: Settings, load: Load) -> None:
         process.close()
 
 
+def check(settings: Settings) -> None:
+    """Whether the analyzer could go by these; raises ConfigError."""
+    Lineup(settings.alerts)
+    policy_of(settings.alerts)
+    if settings.alerts.enabled:
+        read_channels(settings.alerts.channels, os.environ)
+
+
 def _now() -> float:
     return clock.now_ns() / SECOND
 

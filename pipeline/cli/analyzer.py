@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from functools import partial
 
-from pipeline.cli.process import add_arguments, settings_of, start
+from pipeline.cli import process
 
 __all__ = ["add_arguments", "run"]
 
 
-def run(arguments: Namespace) -> int:
-    """Serve until asked to stop."""
-    settings = start(arguments)
-    from pipeline.analyzer import process
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    process.add_arguments(parser)
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="only look at the configuration: rules, detectors, channels, silences",
+    )
 
-    process.run(settings, partial(settings_of, arguments))
+
+def run(arguments: Namespace) -> int:
+    """Serve until asked to stop; raises ConfigError."""
+    load = partial(process.settings_of, arguments)
+    settings = load() if arguments.check else process.start(arguments)
+    from pipeline.analyzer import process as analyzer
+
+    if arguments.check:
+        analyzer.check(settings)
+    else:
+        analyzer.run(settings, load)
     return 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -44,6 +45,12 @@ def run(arguments: Namespace) -> int:
     # else the analyzer would refuse them again at each restart
     if settings.alerts.enabled:
         read_channels(settings.alerts.channels, os.environ)
+        if settings.alerts.rules or settings.alerts.detectors.plugins:
+            # it takes what this process, which stays small, doesn't load
+            words = [sys.executable, "-m", "pipeline", "analyzer", "--check"]
+            done = subprocess.run([*words, *_flags(arguments)], check=False)  # noqa: S603 - our own
+            if done.returncode:
+                return done.returncode
     programs = procfile.programs(arguments.procfile)
     if not settings.server.auto_start:
         programs = [p for p in programs if p.words != (*procfile.OWN, "gateway")]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
 from tests.end_to_end.alerting import WINDOW, Hook, Watched
+from tests.end_to_end.running import PYTHON
 
 
 @pytest.fixture
@@ -201,6 +204,21 @@ def test_a_wrong_configuration_keeps_the_old_one(watched, hook):
 
     watched.errors(20)
     watched.until(lambda: hook.posts, "POST")
+
+
+def test_a_wrong_rule_keeps_the_pipeline_from_starting(tmp_path):
+    """`up` says what is wrong once, and ends: nothing restarts what can't start."""
+    path = tmp_path / "pipeline.yaml"
+    rule = {"name": "5xx", "query": "status:>=500 AND (", "when": "count > 5"}
+    path.write_text(json.dumps({"alerts": {"rules": [rule]}}))
+    words = [*PYTHON, "-m", "pipeline", "up", f"--config={path}"]
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.count("alerts.rules[0].query: of rule '5xx'") == 1
+    assert "\n" + " " * len("status:>=500 AND (") + "^" in done.stderr
 
 
 def test_a_hangup_reloads(watched, hook):
