@@ -21,7 +21,10 @@ from pipeline.timestamp import format_timestamp
 EXACT_VALUES: Final = 1 << 20
 """12 bytes each while they are gathered, and three times that when they are sorted."""
 
-CELLS_MAX: Final = 1 << 20
+CELLS_MAX: Final = 1 << 19
+
+_FOLDED_AT_ONCE: Final = 1 << 18
+"""Numbers, once there are cells that they are added to."""
 
 _BITS: Final = 10
 """Of the mantissa, at first; the error is half of the last of them: 0.05 %."""
@@ -60,7 +63,8 @@ class Quantiles:
         self._groups.append(part.groups[places].astype(np.int32))
         self._values.append(values)
         self._held += len(values)
-        if self._held > EXACT_VALUES // self.share:
+        most = EXACT_VALUES if self.bits is None else _FOLDED_AT_ONCE
+        if self._held > most // self.share:
             self._fold()
 
     def at(self, percent: int, groups: Ints) -> list[Any]:
@@ -142,10 +146,13 @@ class Quantiles:
         keys.sort()
         firsts = _firsts(keys)
         weights = np.diff(firsts, append=len(keys))
-        self._keys, self._weights = _add_up(
-            np.concatenate([self._keys, keys[firsts]]),
-            np.concatenate([self._weights, weights]),
-        )
+        keys = keys[firsts]
+        del firsts
+        if len(self._keys):
+            keys = np.concatenate([self._keys, keys])
+            weights = np.concatenate([self._weights, weights])
+            keys, weights = _add_up(keys, weights)
+        self._keys, self._weights = keys, weights
         while len(self._keys) > CELLS_MAX // self.share:
             self._coarsen()
 
@@ -180,7 +187,8 @@ def _firsts(keys: Ints) -> Ints:
 class Percentile:
     """One of a field's percentiles."""
 
-    group_bytes = 8
+    group_bytes = 24
+    """A group has a cell at least, of 16 bytes."""
 
     def __init__(self, quantiles: Quantiles, percent: int) -> None:
         self._quantiles = quantiles
