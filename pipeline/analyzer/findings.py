@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
@@ -106,3 +106,15 @@ class LearnsEvents(Protocol):
 
     def restore_events(self, events: Sequence[Event], now: int) -> None:
         """Groups of WARN and above; `second` is of the first entry of each."""
+
+
+DurationRow = tuple[str, str, int, float, float]
+"""Source, path, entries, and of their `duration_ms` the median and 95th percentile."""
+
+
+@runtime_checkable
+class LearnsDurations(Protocol):
+    """A detector that is told how long things took, before anything else."""
+
+    def restore_durations(self, rows: Iterable[DurationRow], now: int) -> None:
+        """Of the recent past."""

@@ -20,9 +20,11 @@ from pipeline.analyzer.findings import (
     IGNORED,
     Counts,
     Detector,
+    DurationRow,
     Event,
     Finding,
     LearnsCounts,
+    LearnsDurations,
     LearnsEvents,
 )
 from pipeline.level import Level
@@ -42,6 +44,21 @@ FINE: Final = 6 * 3_600
 RECENT_LEAST: Final = 300
 RECENT_STEPS: Final = 300
 QUESTION_SECONDS: Final = 30.0
+
+
+HOUR: Final = 3_600
+DURATIONS: Final = (
+    "duration_ms:>=0 | stats by (source, path) count() as n,"
+    " p50(duration_ms) as p50, p95(duration_ms) as p95 | limit 2000"
+)
+
+
+class _Table(msgspec.Struct):
+    rows: list[list[Any]]
+
+
+class _Aggregate(msgspec.Struct):
+    table: _Table
 
 
 class Ask(NamedTuple):
@@ -82,6 +99,9 @@ def restore(
     knowing = [one for one in detectors if isinstance(one, LearnsEvents)]
     if knowing:
         yield from _learn_events(found, knowing, now)
+    timing = [one for one in detectors if isinstance(one, LearnsDurations)]
+    if timing:
+        yield from _learn_durations(found, timing, now)
     yield from _replay(found, detectors, now, max(window, RECENT_LEAST))
     return found
 
@@ -131,6 +151,28 @@ def _learn_events(
                 detector.restore_events(events, now)
             return
     found.failed.append("events")
+
+
+def _learn_durations(
+    found: Restored, detectors: Iterable[LearnsDurations], now: int
+) -> Generator[Ask, bytes | None, None]:
+    """Columns are read for this, unlike for counts: an hour has to do."""
+    since = format_timestamp((now - HOUR) * SECOND)
+    body = yield Ask("aggregate", {"q": DURATIONS, "since": since})
+    reply = _decode(body, _Aggregate)
+    if reply is None:
+        found.failed.append("aggregate")
+        return
+    rows = [row for one in reply.table.rows if (row := _maybe_duration(one))]
+    for detector in detectors:
+        detector.restore_durations(rows, now)
+
+
+def _maybe_duration(row: list[Any]) -> DurationRow | None:
+    source, path, count, median, p95 = row
+    if source in IGNORED or median is None or p95 is None:
+        return None
+    return source, path if isinstance(path, str) else "", count, median, p95
 
 
 def _replay(

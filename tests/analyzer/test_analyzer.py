@@ -33,6 +33,7 @@ EMPTY: dict[str, Any] = {
     },
     "counts": {"commit": 0, "sources": [], "rows": []},
     "events": {"commit": 0, "groups": [], "truncated": False},
+    "aggregate": {"table": {"rows": []}},
     "query": {"logs": []},
     "patterns": {"patterns": []},
     "get_stats": {"total_logs": 0, "error_rate": 0.0},

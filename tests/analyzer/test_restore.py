@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.analyzer.detectors.fixed_spike import FixedSpikes
-from pipeline.analyzer.findings import Counts, Detector, Event, Finding, State
+from pipeline.analyzer.findings import (
+    Counts,
+    Detector,
+    DurationRow,
+    Event,
+    Finding,
+    State,
+)
 from pipeline.analyzer.restore import DAY, FINE, MINUTE, SLOT, Ask, Restored, restore
 
 NOW = 1_795_341_600 + 1_234
+LAST = ["aggregate", "counts"]
 
 
 class Learner:
@@ -26,6 +34,9 @@ class Learner:
 
     def restore_events(self, events: Sequence[Event], now: int) -> None:
         self.told.append(("events", [one.template for one in events]))
+
+    def restore_durations(self, rows: Iterable[DurationRow], now: int) -> None:
+        self.told.append(("durations", list(rows)))
 
     def observe_counts(self, counts: Counts, now: int) -> None:
         self.told.append(("now", list(counts), now))
@@ -58,11 +69,11 @@ def _run(
 
 def test_questions_come_in_their_order() -> None:
     """A week by half hours, some hours by minutes, then the current window."""
-    asked, _ = _run([Learner()], [None] * 6)
+    asked, _ = _run([Learner()], [None] * 7)
     methods = [one.method for one in asked]
     spans = [one.params for one in asked if "until" in one.params]
 
-    assert methods == ["get_alerts", *["counts"] * 2, *["events"] * 2, "counts"]
+    assert methods == ["get_alerts", *["counts"] * 2, *["events"] * 2, *LAST]
     assert [one["step"] for one in spans] == [SLOT, MINUTE]
     assert spans[0]["until"] == spans[1]["since"]
     assert spans[0]["until"] - spans[0]["since"] == 7 * DAY
@@ -83,13 +94,15 @@ def test_detectors_are_told() -> None:
     group = [NOW - 50, "api", 17, 5, "failed", 3]
     events = {"commit": 9, "groups": [group], "truncated": False}
     rows = _counts([NOW - 9, 0, 17, 2], [NOW - 9, 1, 9, 1], [NOW - 4, 0, 17, 1])
-    _run([learner], [None, rows, rows, events, rows])
+    durations = {"table": {"rows": [["api", None, 3, 5, 9.5], ["audit", "", 1, 1, 1]]}}
+    _run([learner], [None, rows, rows, events, durations, rows])
     api = [(NOW - 9, "api", 17, 2), (NOW - 4, "api", 17, 1)]
 
     assert learner.told == [
         ("counts", api, SLOT),
         ("counts", api, MINUTE),
         ("events", ["failed"]),
+        ("durations", [("api", "", 3, 5, 9.5)]),
         ("now", api[:1], NOW - 9),
         ("now", api[1:], NOW - 4),
     ]
@@ -115,7 +128,7 @@ def test_a_long_window_is_replayed_in_steps() -> None:
 
 def test_without_answers_nothing_is_known() -> None:
     """Each question that failed is named."""
-    _, found = _run([Learner()], [None] * 6)
+    _, found = _run([Learner()], [None] * 7)
 
     assert found.commit is None
-    assert found.failed == ["get_alerts", "counts", "counts", "events", "counts"]
+    assert found.failed == ["get_alerts", "counts", "counts", "events", *LAST]
