@@ -120,6 +120,8 @@ class Table:
             if len(self._touching) > _TOUCHING_KEPT:
                 self._touching.popitem(last=False)
         for texts in found:
+            if not any(each is not None and each.decides(block) for each in texts):
+                continue
             sure = [each.possible(block) for each in texts if each is not None]
             if len(sure) == len(texts):
                 verdicts[~np.logical_or.reduce(sure)] = NEVER

@@ -41,6 +41,13 @@ class Touching(NamedTuple):
     slots: Ints
     """For each place and run: the template's variable that has it, or -1: none."""
 
+    def decides(self, block: Slotted) -> bool:
+        """Whether the block's slots may say more than those of it without texts."""
+        lacking = block.lacking
+        if lacking is None:
+            return True
+        return any(len(run) > 1 and lacking(run).any() for run, _ in self.runs)
+
     def possible(self, block: Slotted) -> Mask:
         """Which of the block's templates may have messages with the text."""
         first = np.full(len(self.sure), -1, np.int64)

@@ -69,4 +69,17 @@ def test_what_is_lacking_decides_templates() -> None:
     places = np.arange(column.template_count, dtype=np.uint32)
     block = Slotted(places, column.first_slots, column.held())
     assert found.possible(block).all()
+    assert found.decides(block._replace(lacking=column.lacking))
     assert not found.possible(block._replace(lacking=column.lacking)).any()
+
+
+def test_texts_that_have_a_run_decide_nothing() -> None:
+    """The texts are not asked again for each template."""
+    column = column_of(encode([b"a to1t x", b"a t2to x"] * 2))
+    matcher = Tokens(Needle("to", left=False, right=False))
+    found = find_touching(matcher, *as_column(column.templates))
+    assert found is not None
+    places = np.arange(column.template_count, dtype=np.uint32)
+    block = Slotted(places, column.first_slots, column.held())
+    assert found.decides(block)
+    assert not found.decides(block._replace(lacking=column.lacking))
