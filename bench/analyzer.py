@@ -262,11 +262,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rates", type=int, nargs="*", default=RATES)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--entries", type=int, default=2_000_000)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     given = parser.parse_args()
-    for rate in RATES:
+    for rate in given.rates:
         print(line(watch(given.folder, rate, given.seconds)), flush=True)
     if not given.pairs:
         return

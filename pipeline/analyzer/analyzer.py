@@ -211,7 +211,10 @@ class Analyzer:
         self.channels.resume([one for one in found.alerts if one.state == "open"])
         self.book.take(found.findings, self._now)
         commit = found.commit
-        self._watch.begin(self._watch.summaries.block if commit is None else commit)
+        if commit is None:
+            commit = self._watch.summaries.block
+        known = found.events_commit
+        self._watch.begin(commit, commit if known is None else known)
         self.is_ready = True
 
     # what was missed

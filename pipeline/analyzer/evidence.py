@@ -56,7 +56,7 @@ class _Waiting:
 
 
 class Evidence:
-    """Hands notices on, those that open an alert with what the store has of it."""
+    """Hands notices on, all but ends of alerts with what the store has of it."""
 
     def __init__(self, ask: Ask, tell: Callable[[Notice], None]) -> None:
         self.counters: Counter[str] = Counter()
@@ -73,8 +73,7 @@ class Evidence:
         """Tell it when it has its evidence, and all before it are told."""
         one = _Waiting(notice, [], [], 0)
         self._waiting.append(one)
-        wanted = notice.kind is Kind.OPENED or not notice.alert.samples
-        if notice.kind is not Kind.RESOLVED and wanted:
+        if notice.kind is not Kind.RESOLVED:
             if len(self._waiting) <= WAITING_MAX:
                 self._ask_for(one)
             else:

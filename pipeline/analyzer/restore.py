@@ -79,6 +79,8 @@ class Restored:
     """What the store told; `commit` is None when it could not be asked."""
 
     commit: int | None = None
+    events_commit: int | None = None
+    """As far as patterns are known, which are asked for earlier."""
     alerts: list[Alert] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -146,6 +148,7 @@ def _learn_events(
     for params in ({"level": level}, {"level": level, "since": now - DAY}):
         reply = _decode((yield Ask("events", params)), EventsReply)
         if reply is not None:
+            found.events_commit = reply.commit
             events = events_of_reply(reply)
             for detector in detectors:
                 detector.restore_events(events, now)

@@ -43,10 +43,10 @@ class Watch:
         """Entries of source `alerts` that summaries told of, since it was set to 0."""
         self._late: tuple[int, int] = (0, 0)
 
-    def begin(self, commit: int) -> None:
-        """The store told of all up to this commit."""
+    def begin(self, commit: int, events_commit: int) -> None:
+        """The store told of all up to these commits, of which the second is earlier."""
         self._note("counts", self.summaries.begin(commit))
-        self._note("events", self.batches.begin(commit))
+        self._note("events", self.batches.begin(events_commit))
 
     def take_summary(self, body: bytes, now: int) -> None:
         """One summary that arrived at `now` (s)."""
