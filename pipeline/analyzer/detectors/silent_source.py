@@ -31,6 +31,10 @@ CERTAIN: Final = 30.0
 """A Poisson process pauses for so many of its mean gaps once in 10^13; rates of real
 services halve now and then, which leaves once in 3 million."""
 
+LATE: Final = 300
+"""Seconds after which an entry says nothing of its source now: old files are read, and
+spools are emptied, by whoever comes back."""
+
 _FADE: Final = 0.7
 """A longest gap is worth so much the next day, unless there is another."""
 
@@ -144,7 +148,10 @@ class SilentSources:
         for second, name, _, count in counts:
             if name in IGNORED:
                 continue
-            heard = self._ticker.watched - max(0, now - int(second))
+            age = max(0, now - int(second))
+            if age > LATE:
+                continue
+            heard = self._ticker.watched - age
             source = self._source_of(str(name), heard)
             if source is None:
                 self.untracked += int(count)

@@ -116,6 +116,16 @@ def test_a_source_that_is_gone_is_given_up() -> None:
     assert "is given up" in found[1].text
 
 
+def test_old_entries_are_not_heard() -> None:
+    """Whoever reads yesterday's file was not there for a day."""
+    detector = SilentSources()
+    rows: Counts = [[NOW - HOUR * n, "old", INFO, 1000] for n in range(24, 0, -1)]
+    detector.observe_counts(rows, NOW)
+    detector.observe_counts([[NOW, "old", INFO, 1]], NOW)
+
+    assert _listen(detector, NOW + 1, 2 * HOUR, {"web": 1}) == []
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources beyond the limit are counted, not kept."""
     monkeypatch.setattr(silent_source, "SOURCES", 2)
