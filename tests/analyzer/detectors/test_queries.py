@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +49,19 @@ def test_any_text_makes_a_query(text: str) -> None:
 def test_a_template_is_a_pattern(template: str, query: str) -> None:
     """Of the whole message, with a token for each variable."""
     assert of_template(template) == query
+
+
+@given(st.lists(st.text("ab12_é가 ./*()[]{}|+-^$\\?\n", max_size=12)))
+def test_a_template_finds_its_messages(words: list[str]) -> None:
+    """Whatever is in them, and in their variables."""
+    message = " ".join(words)
+    tokens = re.compile(r"[0-9A-Za-z_\u0080-\U0010ffff]+")
+    template = tokens.sub(
+        lambda found: "<*>" if re.search("[0-9]", found[0]) else found[0], message
+    )
+    pattern = of_template(template).removeprefix("message:/").removesuffix("/")
+
+    assert re2.search(pattern, message)
 
 
 def test_a_long_template_is_cut() -> None:
