@@ -153,7 +153,7 @@ class Ordered:
                 if size > VALUES_BYTES:
                     raise _too_long()
                 best += hits
-            if len(best) > most:
+            if len(best) >= most:  # in order: the last one is the border
                 best = self._best(best, keys, most)
                 size = _weight(best)
         return best

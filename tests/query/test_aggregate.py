@@ -313,6 +313,16 @@ def test_sorted_entries(
     assert all(set(log) <= {"id", "metadata"} for log in reply["logs"])
 
 
+def test_sorted_where_the_first_block_has_as_many_as_wanted(tmp_path: Path) -> None:
+    """Its last by value, not the last that was found, is what others must precede."""
+    first = numbered([None, 8, 2, 4])
+    later = [entry._replace(timestamp=0) for entry in numbered([6])]
+    append(tmp_path / "a.db", [[(0, first)], [(0, later)]])
+    reply = Asker(tmp_path / "a.db").ask("query", q="| sort n | limit 4 | fields n")
+
+    assert [log["metadata"].get("n") for log in reply["logs"]] == [2, 4, 6, 8]
+
+
 def test_sorted_among_many(tmp_path: Path) -> None:
     """Blocks of more rows than are looked at one by one; ties are not lost."""
     entries = numbered([at * 7919 % 1500 for at in range(5000)])
