@@ -59,6 +59,9 @@ class _Data:
 
     data: bytes
 
+    def read_ahead(self) -> None:
+        """There is nothing to read."""
+
 
 def measure(name: str, batch: Batch) -> str:
     """One line: sizes in bytes an entry, CPU in microseconds an entry."""
