@@ -26,7 +26,7 @@ SERIES: Final = 500
 """Series with a baseline, 7 KB each; durations of others are counted as untracked."""
 
 STEP: Final = 10
-WINDOWS: Final = (30, 300, 1800)
+WINDOWS: Final = (30, 90, 300, 1800)
 """Seconds: busy paths are judged by the first, others by those that follow."""
 
 PERIOD: Final = 300
@@ -49,6 +49,7 @@ _LEAST_SHARE: Final = 0.01
 _LIMIT: Final = 18.0
 """Nats: a chance below 2e-8 for each look."""
 _P95: Final = 0.95
+_CALM_WINDOW: Final = WINDOWS.index(PERIOD)
 
 Key = tuple[str, str]
 
@@ -221,7 +222,7 @@ class SlowPaths:
     def _look(self, key: Key, series: _Series, now: int) -> Finding | None:
         """Over when nothing was slow for five minutes, or what is slow is usual."""
         watched = self._ticker.watched
-        for window in range(max(1, series.window) + 1):
+        for window in range(max(_CALM_WINDOW, series.window) + 1):
             count, slow = series.sums(window)
             if slow > (1 - _P95) * count:
                 series.seen = watched
@@ -244,7 +245,9 @@ class SlowPaths:
         self, key: Key, series: _Series, state: State, count: int, slow: int, now: int
     ) -> Finding:
         source, path = key
-        window = WINDOWS[max(series.window, int(state is State.CLOSED))]
+        window = WINDOWS[
+            max(series.window, _CALM_WINDOW if state is State.CLOSED else 0)
+        ]
         p95 = series.now_p95()
         where = f"{source} {path}".strip()
         limit = series.p95 * self._factor
