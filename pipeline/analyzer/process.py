@@ -21,7 +21,7 @@ from pipeline.analyzer.channels.lanes import Lanes
 from pipeline.analyzer.control import Control
 from pipeline.analyzer.lineup import Lineup
 from pipeline.analyzer.questions import Questions, worker_of
-from pipeline.collectors.collector import Collector
+from pipeline.analyzer.storing import Storing
 from pipeline.entry import Entry
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.settings import Settings
@@ -40,6 +40,9 @@ BATCHES_AT_ONCE: Final = 4
 BATCH_FRAMES: Final = 24
 """Batches of at most 1 MiB that wait, in memory of this process."""
 
+LEFT_SECONDS: Final = 5.0
+"""For entries of an analyzer that died to be stored, before the store is asked."""
+
 STALL_SECONDS: Final = 2.0
 """A loop that was away for longer has missed what a socket doesn't hold."""
 
@@ -55,16 +58,16 @@ class _Process:
     def __init__(self, settings: Settings, load: Load) -> None:
         self._load = load
         self._settings = settings
-        self._is_asked_to_reload = False
+        self._is_asked_to_reload = self._is_started = self._is_settled = False
         self.stop = service.stop_on_signals((signal.SIGTERM, signal.SIGINT))
         signal.signal(signal.SIGHUP, self._on_hangup)
-        self._collector = _collector(settings)
+        self._storing = Storing(settings)
         self._questions = Questions(worker_of(settings.storage.db_path))
         self._lanes = self._open_lanes(settings)
         self.analyzer = Analyzer(
             settings.alerts,
             self._questions,
-            lambda entry: self._collector.submit([entry]),
+            self._storing.write,
             self._lanes,
             lambda text: service.say(f"analyzer: {text}"),
         )
@@ -83,10 +86,9 @@ class _Process:
 
     def run(self) -> None:
         """Serve until asked to stop."""
-        self.analyzer.start(_now())
         next_look = 0.0
+        start_by = clock.monotonic() + LEFT_SECONDS
         seen = clock.monotonic()
-        is_settled = False
         while not self.stop.is_set:
             self._poller.wait(self._patience(next_look))
             self.stop.drain()
@@ -101,12 +103,21 @@ class _Process:
             if self._is_asked_to_reload:
                 self._is_asked_to_reload = False
                 self._reload_and_say()
-            if self.analyzer.is_ready and not is_settled:
-                is_settled = True
-                memory.release()  # what the past took: 100,000 rows of a week
+            self._start(start_by)
             if clock.monotonic() >= next_look:
                 self.analyzer.evaluate(_now())
                 next_look = clock.monotonic() + EVALUATE_SECONDS
+
+    def _start(self, latest: float) -> None:
+        """Begin when the store has what a dead analyzer left, or at the latest then."""
+        if not self._is_started:
+            if self._storing.has_left and clock.monotonic() < latest:
+                return
+            self._is_started = True
+            self.analyzer.start(_now())
+        if self.analyzer.is_ready and not self._is_settled:
+            self._is_settled = True
+            memory.release()  # what the past took: 100,000 rows of a week
 
     def close(self) -> None:
         """Tell what waits, and end all threads."""
@@ -117,7 +128,7 @@ class _Process:
             self._control.close()
         self._lanes.close()
         self._questions.close()
-        self._collector.close()
+        self._storing.close()
         self.stop.close()
 
     def _patience(self, next_look: float) -> float:
@@ -134,8 +145,7 @@ class _Process:
 
     def _report(self, entry: Entry) -> None:
         """On any thread: the entry of what could not be delivered."""
-        if not self._collector.submit([entry]):
-            service.say(f"analyzer: an alert could not be stored: {entry.message}")
+        self._storing.write(entry)
 
     def _open_control(self, settings: Settings) -> Control | None:
         endpoint = control.analyzer_endpoint_of(settings.storage.db_path)
@@ -177,7 +187,7 @@ class _Process:
             **self.analyzer.stats(),
             "questions": dict(self._questions.counters),
             "channels": self._lanes.stats(),
-            "collector": self._collector.stats(),
+            "collector": self._storing.stats(),
         }
 
 
@@ -219,27 +229,6 @@ def _close_later(lanes: Lanes) -> None:
     import threading
 
     threading.Thread(target=lanes.close, name="closing channels").start()
-
-
-def _collector(settings: Settings) -> Collector:
-    """With a spool if there can be one: an alert outlives this process."""
-    given = asdict(settings.collector)
-    endpoints = settings.ingest.endpoint, settings.publish.endpoint
-    try:
-        return Collector(
-            endpoints[0],
-            "alerts",
-            acknowledge_endpoint=endpoints[1],
-            **{**given, "spool": "always"},
-        )
-    except ConfigError as error:
-        service.say(f"analyzer: alerts wait in memory only: {error}")
-        return Collector(
-            endpoints[0],
-            "alerts",
-            acknowledge_endpoint=endpoints[1],
-            **{**given, "spool": "off"},
-        )
 
 
 def _changed(before: Alerts, after: Alerts) -> list[str]:

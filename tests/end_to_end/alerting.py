@@ -22,12 +22,14 @@ class Hook:
 
     def __init__(self):
         self.posts = []
+        self.on_post = lambda: None
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 outer.posts.append((time.time(), json.loads(body)))
+                outer.on_post()
                 self.send_response(204)
                 self.end_headers()
 

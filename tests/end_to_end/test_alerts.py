@@ -141,6 +141,26 @@ def test_an_open_alert_outlives_the_analyzer(hook, number):
         watched.close()
 
 
+def test_an_analyzer_that_dies_as_it_tells_tells_once(hook):
+    """The entry is on disk before anybody is told; the next process sends it."""
+    watched = Watched(hook, error_spike_window=20)
+    try:
+        watched.start_all()
+        pid = watched.processes["analyzer"].pid
+        hook.on_post = lambda: os.kill(pid, signal.SIGKILL)
+        watched.errors(20)
+        watched.until(lambda: hook.posts, "POST")
+        hook.on_post = lambda: None
+        watched.stop("analyzer")
+        watched.start_analyzer()
+        watched.until(lambda: watched.events("resolved"), "end")
+        watched.until(lambda: "resolved" in hook.events(), "POST of the end")
+
+        assert watched.kinds() == hook.events() == ["opened", "resolved"]
+    finally:
+        watched.close()
+
+
 def test_what_broke_while_it_was_away_is_told(hook):
     """At its start it looks at the window that is not over."""
     watched = Watched(hook, error_spike_window=30)
