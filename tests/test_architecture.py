@@ -54,9 +54,9 @@ LIGHT = {
         {"aiohttp", "asyncio", "yaml"},
         "pipeline.ingester.ingester",
     ),
-    "import pipeline.analyzer.analyzer": (
+    "import pipeline.analyzer.process": (
         {"aiohttp", "asyncio", "yaml"},
-        "pipeline.analyzer.analyzer",
+        "pipeline.analyzer.process",
     ),
     "import pipeline.query.worker": ({"aiohttp", "yaml"}, "pipeline.query.worker"),
     "import pipeline.cli.up": (
