@@ -206,6 +206,7 @@ class Analyzer:
             self._watch.detectors = self._lineup.detectors
             self._retries.append((self._now + RETRY_SECONDS, self.start))
             return
+        self._watch.set_aside(found.broken)
         self.book.restore(found.alerts, self._now)
         self.book.silence(found.silences)
         self.channels.resume([one for one in found.alerts if one.state == "open"])

@@ -8,8 +8,9 @@ generator asks and is sent the answers.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -70,6 +71,7 @@ class Ask(NamedTuple):
 
 
 Reply = TypeVar("Reply")
+Told = TypeVar("Told")
 
 Steps = Generator[Ask, bytes | None, "Restored"]
 
@@ -87,6 +89,18 @@ class Restored:
     """How each that opened in the current windows stands now."""
     failed: list[str] = field(default_factory=list)
     """The questions that had no answer."""
+    broken: dict[int, str] = field(default_factory=dict)
+    """Detectors that failed, by their `id`, and why."""
+
+    def teach(self, detector: object, tell: Callable[[], Told]) -> Told | None:
+        """Tell a detector, unless it has failed before; others are told anyway."""
+        if id(detector) in self.broken:
+            return None
+        try:
+            return tell()
+        except Exception as error:  # noqa: BLE001 - it may be somebody else's code
+            self.broken[id(detector)] = f"{type(error).__name__}: {error}"
+            return None
 
 
 def restore(
@@ -137,7 +151,7 @@ def _learn_counts(
             continue
         rows = rows_of(reply)
         for detector in detectors:
-            detector.restore(rows, now, width)
+            found.teach(detector, partial(detector.restore, rows, now, width))
 
 
 def _learn_events(
@@ -151,7 +165,7 @@ def _learn_events(
             found.events_commit = reply.commit
             events = events_of_reply(reply)
             for detector in detectors:
-                detector.restore_events(events, now)
+                found.teach(detector, partial(detector.restore_events, events, now))
             return
     found.failed.append("events")
 
@@ -168,7 +182,7 @@ def _learn_durations(
         return
     rows = [row for one in reply.table.rows if (row := _maybe_duration(one))]
     for detector in detectors:
-        detector.restore_durations(rows, now)
+        found.teach(detector, partial(detector.restore_durations, rows, now))
 
 
 def _maybe_duration(row: list[Any]) -> DurationRow | None:
@@ -194,8 +208,8 @@ def _replay(
         moment = min(second, now)
         told = list(rows)
         for detector in detectors:
-            detector.observe_counts(told, moment)
-            for one in detector.evaluate(moment):
+            found.teach(detector, partial(detector.observe_counts, told, moment))
+            for one in found.teach(detector, partial(detector.evaluate, moment)) or ():
                 latest[one.detector, one.source, one.key] = one
     found.findings = list(latest.values())
 

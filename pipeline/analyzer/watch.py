@@ -7,7 +7,7 @@ for batches. What the store tells of them is observed late, at its own seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pipeline.alerts import SOURCE
@@ -83,19 +83,38 @@ class Watch:
         self.counters["errors"] += sum(
             int(row[3]) for row in watched if int(row[2]) >= Level.ERROR
         )
-        for detector in self.detectors:
-            detector.observe_counts(watched, now)
+        self._each(lambda detector: detector.observe_counts(watched, now))
 
     def observe_events(self, events: Sequence[Event], now: int) -> None:
         """Have the detectors see groups of entries."""
         if events:
-            for detector in self.detectors:
-                detector.observe_events(events, now)
+            self._each(lambda detector: detector.observe_events(events, now))
 
     def evaluate(self, now: int) -> list[Finding]:
         """What the detectors say."""
         self._look_for_late(now)
-        return [one for detector in self.detectors for one in detector.evaluate(now)]
+        found: list[Finding] = []
+        self._each(lambda detector: found.extend(detector.evaluate(now)))
+        return found
+
+    def set_aside(self, broken: Mapping[int, str]) -> None:
+        """Go on without these detectors, by their `id`, until a reload."""
+        for detector in list(self.detectors):
+            if id(detector) in broken:
+                self._fail(detector, broken[id(detector)])
+
+    def _fail(self, detector: Detector, problem: str) -> None:
+        self.detectors.remove(detector)
+        self.counters["detectors_failed"] += 1
+        self.notes.append(f"detector {detector.name} is set aside: {problem}")
+
+    def _each(self, act: Callable[[Detector], None]) -> None:
+        """A detector that fails is set aside until a reload: others go on."""
+        for detector in list(self.detectors):
+            try:
+                act(detector)
+            except Exception as error:  # noqa: BLE001 - it may be somebody else's code
+                self._fail(detector, f"{type(error).__name__}: {error}")
 
     def reach(self, commit: int) -> None:
         """The store has got so far: what did not come by now will not come."""

@@ -108,6 +108,22 @@ def test_detectors_are_told() -> None:
     ]
 
 
+def test_a_detector_that_fails_keeps_no_other_from_learning() -> None:
+    """It is told no more, and named."""
+
+    class Broken(Learner):
+        def restore(self, rows: Counts, now: int, width: int) -> None:
+            raise KeyError("x")
+
+    broken, learner = Broken(), Learner()
+    rows = _counts([NOW - 9, 0, 17, 2])
+    _, found = _run([broken, learner], [None, rows, rows, *[None] * 3, rows])
+
+    assert found.broken == {id(broken): "KeyError: 'x'"}
+    assert broken.told == []
+    assert len(learner.told) == 3
+
+
 def test_the_window_is_replayed_as_it_went() -> None:
     """A spike that is open now was found at its time; the commit is the snapshot's."""
     rows = _counts([NOW - 60, 0, 17, 15], [NOW - 30, 0, 17, 9])

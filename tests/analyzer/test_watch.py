@@ -118,6 +118,27 @@ def test_patterns_may_be_known_less_far_than_counts() -> None:
     assert len(watch.missing) == 1
 
 
+class Broken(Seer):
+    """A detector that fails."""
+
+    name = "broken"
+
+    def observe_counts(self, counts: Counts, now: int) -> None:
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_detector_that_fails_is_set_aside() -> None:
+    """It is said once; the others see everything."""
+    seer = Seer()
+    watch = Watch([Broken(), seer])
+    watch.begin(0, 0)
+    watch.take_summary(_summary(1, (NOW, "api", 17, 2)), NOW)
+    watch.take_summary(_summary(2, (NOW, "api", 17, 3)), NOW)
+
+    assert len(seer.counts) == 2
+    assert watch.notes == ["detector broken is set aside: ZeroDivisionError: by zero"]
+
+
 def test_bad_messages_are_counted() -> None:
     """A good frame of a bad batch too; both streams go on."""
     watch, seer = _watch()
