@@ -1,6 +1,6 @@
 """What the detectors find of known incidents, how soon, and what they find beside them.
 
-    python -m bench.detection [--seed 1] [--seeds 1,2,3]
+    python -m bench.detection [--seeds 1,2,3]
 
 Seven days of ten-second counts of thirty sources are replayed (`incidents.py`), after
 three days of history that the detectors learn as they do when the analyzer starts.
