@@ -131,15 +131,7 @@ def check(
     `place` is the origin of each key below, where value is a list of sections.
     """
     if isinstance(key.default, tuple):
-        if not isinstance(value, list | tuple) or (key.required and not value):
-            raise _wrong(key, value, origin, list)
-        if key.section is not None:
-            place = place or (lambda _: origin)
-            return tuple(_item(key, *item, place) for item in enumerate(value))
-        for item in value:
-            if not isinstance(item, str) or not _within(key, item):
-                raise _wrong(key, item, origin, str)
-        return tuple(value)
+        return _list(key, value, origin, place or (lambda _: origin))
     if isinstance(key.default, dict):
         if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
             raise _wrong(key, value, origin)
@@ -151,6 +143,20 @@ def check(
     if type(value) is not type(key.default) or not _within(key, value):
         raise _wrong(key, value, origin)
     return value
+
+
+def _list(
+    key: Key, value: object, origin: str, place: Callable[[str], str]
+) -> tuple[object, ...]:
+    """Texts, or sections as objects of their class."""
+    if not isinstance(value, list | tuple) or (key.required and not value):
+        raise _wrong(key, value, origin, list)
+    if key.section is not None:
+        return tuple(_item(key, *item, place) for item in enumerate(value))
+    for item in value:
+        if not isinstance(item, str) or not _within(key, item):
+            raise _wrong(key, item, origin, str)
+    return tuple(value)
 
 
 def _item(key: Key, number: int, data: object, place: Callable[[str], str]) -> Any:
