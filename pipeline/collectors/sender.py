@@ -7,11 +7,9 @@ settled (durable, refused or lost).
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from pipeline import clock, transport
@@ -21,6 +19,7 @@ from pipeline.collectors.encoding import Encoded, Encoder
 from pipeline.collectors.link import Link
 from pipeline.collectors.outbox import Limits, Outbox
 from pipeline.collectors.session import Session
+from pipeline.collectors.woken import WokenThread
 from pipeline.errors import DeliveryError, EntryError, PipelineError
 from pipeline.wire.frame import Acknowledgement, Reply
 
@@ -62,72 +61,43 @@ class Sender:
         self._first_seen: float | None = None
         self._blocked = False
         self._hello_by: float | None = None
-        self._bell_lock = threading.RLock()
-        self._hung_up = True
-        self._thread: threading.Thread | None = None
+        self._thread = WokenThread("pipeline-sender", self._run)
 
     def start(self) -> None:
         """Start the thread, unless it runs or can't; under the accumulator's lock."""
-        if self._thread is not None:
-            return
-        thread = threading.Thread(target=self._run, name="pipeline-sender", daemon=True)
         try:
-            self._bell_out, self._bell_in = os.pipe()
-        except OSError as error:  # too many files are open
+            self._thread.start()
+        except (OSError, RuntimeError) as error:  # too many files or threads
             self._note(error)
-            return
-        os.set_blocking(self._bell_out, False)
-        os.set_blocking(self._bell_in, False)
-        self._hung_up = False
-        try:
-            thread.start()
-        except RuntimeError as error:  # too many threads run
-            self._hang_up()
-            self._note(error)
-            return
-        self._thread = thread
 
     def ring(self) -> None:
-        """Wake the thread; a full pipe has woken it already."""
-        with self._bell_lock, suppress(OSError):
-            if not self._hung_up:
-                os.write(self._bell_in, b"x")
+        """Wake the thread."""
+        self._thread.ring()
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end; without one, what it would do then."""
-        thread = self._thread
-        if thread is None:
+        if not self._thread.join(timeout):
             self._leave()
-            return
-        thread.join(timeout)
-        with self._bell_lock:
-            if not (thread.is_alive() or self._hung_up):
-                self._hang_up()
-
-    def _hang_up(self) -> None:
-        self._hung_up = True
-        os.close(self._bell_in)
-        os.close(self._bell_out)
 
     @property
     def runs(self) -> bool:
         """Whether the thread was started."""
-        return self._thread is not None
+        return self._thread.runs
 
     def is_current(self) -> bool:
         """Whether it is the sender's own thread that asks."""
-        return threading.current_thread() is self._thread
+        return self._thread.is_current()
 
     def _run(self) -> None:
         poller = transport.Poller()
-        poller.watch(self._bell_out)
+        poller.watch(self._thread.bell)
         try:
             link = Link(self._endpoints)
         except PipelineError as error:
             self.report(str(error))
             while not self._finished():
                 poller.wait(PATIENCE_SECONDS)
-                self._hush()
+                self._thread.hush()
             self._leave()
             return
         encoder = Encoder(self._limits.compress, lambda error: self.report(str(error)))
@@ -151,7 +121,7 @@ class Sender:
         """Wait until there is something to do, and do it."""
         link.watch_room(poller, wanted=self._blocked)
         poller.wait(self._patience(adoption))
-        self._hush()
+        self._thread.hush()
         self._listen(link, adoption)
         self._encode()
         self._sync()
@@ -184,14 +154,9 @@ class Sender:
         end = min(box.deadline, clock.monotonic() + FAREWELL_SECONDS)
         while (left := end - clock.monotonic()) > 0:  # closed at once it would be gone
             poller.wait(left)
-            self._hush()
+            self._thread.hush()
             if any(producer == session.producer for producer, _ in link.replies()):
                 return
-
-    def _hush(self) -> None:
-        with suppress(BlockingIOError):
-            while len(os.read(self._bell_out, 4096)) == 4096:
-                pass
 
     def _patience(self, adoption: Adoption) -> float:
         """Seconds until something has to be done without being woken."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from pipeline.collectors.collector import Collector
-from tests.interrupting import TimeLimitError, interrupted
+from tests.interrupting import TimeLimitError, at_point, interrupted
 from tests.running import RunningIngester
 from tests.wire.messages import entry
 
@@ -122,6 +123,39 @@ def test_a_signal_s_handler_may_log(
     assert found["from a handler"] == logged
     assert found["submitted"] == submitted
     assert found.total() == log.stats()["logged"]
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_one_thread_sends_wherever_the_first_call_is_interrupted(
+    away: RunningIngester, make: Make, raises: bool
+) -> None:
+    """By a handler that logs, or by one that also raises."""
+    away.start()
+    before = set(threading.enumerate())
+    number, passed = 0, [""]
+    while len(passed) >= number:
+        number += 1
+        log = make()
+
+        def handle(log: Collector = log, number: int = number) -> None:
+            log.log("WARN", f"handler {number}")
+            if raises:
+                raise TimeLimitError
+
+        with at_point(number, handle) as passed, suppress(TimeLimitError):
+            log.log("INFO", f"called {number}")
+        log.log("INFO", f"later {number}")
+        assert len(set(threading.enumerate()) - before) == 1, passed[-1]
+        assert log.close(20), log.stats()
+        assert log.stats()["sender_errors"] == 0, passed[-1]
+
+    found = Counter(row.message for row in away.entries("app"))
+    expected = {f"later {each}" for each in range(1, number + 1)}
+    expected |= {f"handler {each}" for each in range(1, number)}
+    assert number > 20
+    assert set(found.values()) == {1}
+    assert expected <= set(found)
+    assert raises or len(found) == 3 * number - 1
 
 
 @pytest.mark.parametrize("mode", ["overflow", "always"])
