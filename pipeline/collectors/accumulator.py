@@ -113,8 +113,7 @@ class Accumulator:
         Otherwise whether the sender should be woken: for the first row of a portion,
         which starts its linger, and for the row that fills it.
         """
-        rows = self.rows
-        count = len(rows)
+        count = len(self.rows)
         size = len(row[3]) + self.row_cost
         if count == self._walk_at:
             size += self._walk(row, count)
@@ -122,7 +121,9 @@ class Accumulator:
         if filling > self._free and (count or self.full or self._free < 0):
             return None
         self._filling = filling
-        rows.append(row)
+        # Looked up anew: the handler of a signal may have waited for room since, and
+        # the sender has taken what there was.
+        self.rows.append(row)
         if count + 1 >= self._batch_rows or filling >= self._batch_cost:
             self._end_portion()
             return True

@@ -8,6 +8,7 @@ import pytest
 from pipeline.batch.encode import Row
 from pipeline.collectors.accumulator import Accumulator, Ready
 from pipeline.collectors.cost import cost_beside_message
+from tests.interrupting import at_point
 
 ROW: Row = (1, "web", 9, "x" * 100, None, None, None)
 COST = cost_beside_message(ROW) + 100
@@ -249,3 +250,31 @@ def test_what_was_taken_out_takes_no_room() -> None:
     assert made.accepted == entered == taken + waiting + made.evicted
     assert slots < 3 * waiting + 10_000
     assert sum(map(len, made._places.values())) < 3 * waiting + 10_000
+
+
+@pytest.mark.parametrize("batch_rows", [3, 4, 100])
+def test_a_row_whose_append_is_interrupted_is_in_no_portion_that_is_gone(
+    batch_rows: int,
+) -> None:
+    """A handler that waits for room meanwhile lets the sender take what is there."""
+    number, passed = 0, [""]
+    while len(passed) >= number:
+        number += 1
+        waiting = accumulator(rows=batch_rows)
+        rows = [row(9, str(each)) for each in range(4)]
+        taken: list[Row] = []
+
+        def take(waiting: Accumulator = waiting, taken: list[Row] = taken) -> None:
+            while not waiting.is_empty:
+                taken += waiting.take().rows
+
+        with waiting.lock:
+            waiting.append(rows[0])
+            waiting.append(rows[1])
+            with at_point(number, take) as passed:
+                waiting.append(rows[2])
+            waiting.append(rows[3])
+        take()
+        assert taken == rows, passed[:number]
+        assert waiting.passed == waiting.accepted == 4
+    assert number > 5
