@@ -8,7 +8,7 @@ it has told what there was (`restore`), nothing is judged.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -88,6 +88,7 @@ class Analyzer:
         self._settings = settings
         self._lineup = Lineup(settings)
         self._watch = Watch(self._lineup.detectors)
+        self._judging = self._lineup.detectors
         self._questions = questions
         self._evidence = Evidence(questions.ask, self._tell)
         self._store = store
@@ -141,6 +142,7 @@ class Analyzer:
         self._ask_rules(now)
         self._see_events()
         self.book.take(self._watch.evaluate(int(now)), now)
+        self._retire(())
         for notice in self.book.tick(now):
             self._evidence.put(notice)
 
@@ -161,9 +163,19 @@ class Analyzer:
         self.channels = channels
         self.book.policy = policy_of(settings)
         self._watch.detectors = self._lineup.detectors
+        # spikes of another window tell themselves what is over
+        self._retire(() if replaced is None else (self._lineup.spikes.name,))
         channels.resume([one for one in self.book.alerts(self._now) if one.notified])
         if replaced is not None:
             self._refill(replaced)
+
+    def _retire(self, replaced: Collection[str]) -> None:
+        """A detector that is gone can no longer say that something is over."""
+        before, self._judging = self._judging, list(self._watch.detectors)
+        there = [id(one) for one in self._judging]
+        gone = {one.name for one in before if id(one) not in there} - {*replaced}
+        if gone:
+            self.book.retire(lambda detector, _: detector not in gone, self._now)
 
     def close(self) -> None:
         """Tell what waits for evidence as it is."""
@@ -206,6 +218,7 @@ class Analyzer:
             self._watch.detectors = self._lineup.detectors
             self._retries.append((self._now + RETRY_SECONDS, self.start))
             return
+        self._judging = self._lineup.detectors
         self._watch.set_aside(found.broken)
         self.book.restore(found.alerts, self._now)
         self.book.silence(found.silences)
