@@ -13,11 +13,9 @@ import pytest
 from pipeline.alerts import Alert, Kind
 from pipeline.analyzer.analyzer import ATTEMPTS, Analyzer
 from pipeline.analyzer.book import Notice
-from pipeline.analyzer.findings import Finding, State
 from pipeline.entry import Entry
 from pipeline.errors import ConfigError
 from pipeline.settings.alerts import Alerts, Rule
-from pipeline.settings.detectors import Detectors, PluggedDetector
 
 NOW = 1_795_341_600
 BOOT = b"b" * 16
@@ -95,7 +93,7 @@ class World:
         return [notice.kind for notice in self.sent]
 
 
-def _started(settings: Alerts = SETTINGS) -> World:
+def started(settings: Alerts = SETTINGS) -> World:
     world = World(settings)
     world.analyzer.start(NOW)
     world.methods()
@@ -104,7 +102,7 @@ def _started(settings: Alerts = SETTINGS) -> World:
 
 def test_twenty_errors_are_told_once() -> None:
     """To the channels, and to the store."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 19))
     assert world.sent == []
     world.summary(2, (NOW, "api", 17, 1))
@@ -119,7 +117,7 @@ def test_twenty_errors_are_told_once() -> None:
 
 def test_evidence_comes_with_the_opening() -> None:
     """Samples and patterns of the very query that replays it."""
-    world = _started()
+    world = started()
     sample = {"id": "a", "timestamp": "t", "source": "api", "level": "ERROR"}
     world.answers["query"] = {"logs": [{**sample, "message": "failed"}]}
     world.answers["patterns"] = {"patterns": [{"pattern": "failed", "count": 20}]}
@@ -133,7 +131,7 @@ def test_evidence_comes_with_the_opening() -> None:
 
 def test_without_an_answer_an_alert_is_told_as_it_is() -> None:
     """A store that can't be read is no reason to say nothing."""
-    world = _started()
+    world = started()
     world.answers |= {"query": None, "patterns": None}
     world.summary(1, (NOW, "api", 17, 20))
 
@@ -143,7 +141,7 @@ def test_without_an_answer_an_alert_is_told_as_it_is() -> None:
 
 def test_missed_summaries_are_asked_for() -> None:
     """Exactly the commits that did not come; what they had counts."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 5))
     world.answers["counts"] = {
         "commit": 9,
@@ -161,7 +159,7 @@ def test_missed_summaries_are_asked_for() -> None:
 
 def test_a_process_that_stood_still_asks_how_far_the_store_is() -> None:
     """The last summaries were dropped, and no other has come to tell."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 5))
     rows = [[NOW - 3, 0, 17, 15]]
     world.answers["counts"] = {"commit": 4, "sources": ["api"], "rows": rows}
@@ -176,7 +174,7 @@ def test_a_process_that_stood_still_asks_how_far_the_store_is() -> None:
 
 def test_what_the_store_does_not_tell_is_asked_again() -> None:
     """A few times, then it is said and counted."""
-    world = _started()
+    world = started()
     world.summary(1)
     world.answers["counts"] = None
     world.summary(3)
@@ -203,7 +201,7 @@ def test_the_windows_are_replayed_at_the_start() -> None:
 
 def test_an_open_alert_goes_on_after_a_restart() -> None:
     """It is neither told again nor lost; its end is told."""
-    before = _started()
+    before = started()
     before.summary(1, (NOW, "api", 17, 20))
     alert = json.loads(json.dumps(dict(before.stored[0].metadata or {})))
     world = World()
@@ -239,7 +237,7 @@ def test_nothing_is_judged_before_the_store_has_told() -> None:
 
 def test_events_that_others_write_are_read() -> None:
     """An acknowledgement or a silence; its own events are no news."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 20))
     world.methods()
     world.summary(2, (NOW, "alerts", 17, 1))
@@ -251,7 +249,7 @@ def test_events_that_others_write_are_read() -> None:
 
 def test_a_silenced_alert_is_stored_and_not_sent() -> None:
     """`send` of its notice says so."""
-    world = _started()
+    world = started()
     silence = {
         "id": "x",
         "matcher": {"source": "api"},
@@ -272,7 +270,7 @@ def test_a_silenced_alert_is_stored_and_not_sent() -> None:
 def test_a_rule_is_asked_and_judged() -> None:
     """Of the store, in its window."""
     rule = Rule(name="5xx", query="status:>=500", when="count > 50", window=60)
-    world = _started(replace(SETTINGS, rules=(rule,)))
+    world = started(replace(SETTINGS, rules=(rule,)))
     world.answers["get_stats"] = {"total_logs": 51, "error_rate": 0.0}
     world.analyzer.evaluate(NOW)
     world.analyzer.evaluate(NOW)
@@ -284,7 +282,7 @@ def test_a_rule_is_asked_and_judged() -> None:
 
 def test_a_reload_changes_the_threshold() -> None:
     """The counts of the window stay: no entry is unseen."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 15))
     world.analyzer.reload(replace(SETTINGS, error_spike_threshold=10), world)
     world.analyzer.evaluate(NOW)
@@ -294,7 +292,7 @@ def test_a_reload_changes_the_threshold() -> None:
 
 def test_a_reload_changes_the_window() -> None:
     """Its counts come from the store; what no longer holds is over."""
-    world = _started()
+    world = started()
     world.summary(1, (NOW, "api", 17, 20))
     world.answers["counts"] = {
         "commit": 1,
@@ -311,7 +309,7 @@ def test_a_reload_changes_the_window() -> None:
 
 def test_a_reload_with_a_wrong_rule_changes_nothing() -> None:
     """It names the rule."""
-    world = _started()
+    world = started()
     wrong = replace(
         SETTINGS,
         error_spike_threshold=1,
@@ -327,7 +325,7 @@ def test_a_reload_with_a_wrong_rule_changes_nothing() -> None:
 def test_a_rule_that_goes_ends_its_alert() -> None:
     """By a reload without it."""
     rule = Rule(name="5xx", query="status:>=500", when="count > 50", window=60)
-    world = _started(replace(SETTINGS, rules=(rule,)))
+    world = started(replace(SETTINGS, rules=(rule,)))
     world.answers["get_stats"] = {"total_logs": 51, "error_rate": 0.0}
     world.analyzer.evaluate(NOW)
     world.analyzer.evaluate(NOW)
@@ -337,79 +335,9 @@ def test_a_rule_that_goes_ends_its_alert() -> None:
     assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]
 
 
-class Alarm:
-    """A plug-in that finds something once; it fails when it sees a batch."""
-
-    name = "alarm"
-
-    def __init__(self, rings: bool = True) -> None:
-        self.rings = rings
-
-    def observe_counts(self, counts: Any, now: int) -> None:
-        """Break at the source `poison`."""
-        assert all(row[1] != "poison" for row in counts)
-
-    def observe_events(self, events: Any, now: int) -> None:
-        """Nothing."""
-
-    def evaluate(self, now: int) -> list[Finding]:
-        """It rings."""
-        rings, self.rings = self.rings, False
-        return [SAID] if rings else []
-
-
-SAID = Finding(
-    detector=Alarm.name,
-    source="api",
-    key="",
-    state=State.OPEN,
-    at=NOW,
-    since=NOW,
-    value=1,
-    baseline=None,
-    threshold=None,
-    window=10,
-    text="it rings",
-    query="*",
-)
-ALARM = PluggedDetector(path=f"{__name__}:Alarm")
-
-
-@pytest.mark.parametrize(
-    "plugins", [(), (replace(ALARM, options={"rings": False}),)], ids=["gone", "other"]
-)
-def test_a_detector_that_goes_ends_its_alerts(
-    plugins: tuple[PluggedDetector, ...],
-) -> None:
-    """By a reload: what it found, nobody else would ever call over."""
-    with_alarm = replace(SETTINGS, detectors=Detectors(plugins=(ALARM,)))
-    world = _started(with_alarm)
-    world.analyzer.evaluate(NOW)
-    world.analyzer.reload(with_alarm, world)
-    world.analyzer.evaluate(NOW)
-    assert world.kinds() == [Kind.OPENED]
-
-    world.analyzer.reload(
-        replace(SETTINGS, detectors=Detectors(plugins=plugins)), world
-    )
-    world.analyzer.evaluate(NOW + 1)
-
-    assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]
-
-
-def test_a_detector_that_fails_ends_its_alerts() -> None:
-    """It is set aside, and would leave them open until a restart."""
-    world = _started(replace(SETTINGS, detectors=Detectors(plugins=(ALARM,))))
-    world.analyzer.evaluate(NOW)
-    world.summary(1, (NOW, "poison", 9, 1))
-    world.analyzer.evaluate(NOW + 1)
-
-    assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]
-
-
 def test_bad_summaries_are_said_and_counted() -> None:
     """They change nothing else."""
-    world = _started()
+    world = started()
     world.analyzer.take_summary(b"\xc1", NOW)
     world.analyzer.evaluate(NOW)
 
