@@ -9,6 +9,7 @@ from pipeline.alerts.entries import (
 )
 from pipeline.alerts.fold import Folded, fold
 from pipeline.alerts.model import (
+    SILENCE_DAYS,
     SOURCE,
     Acknowledgement,
     Alert,
@@ -22,6 +23,7 @@ from pipeline.alerts.model import (
 )
 
 __all__ = [
+    "SILENCE_DAYS",
     "SOURCE",
     "Acknowledgement",
     "Alert",

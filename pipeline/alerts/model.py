@@ -20,6 +20,8 @@ SAMPLES: Final = 5
 SAMPLE_BYTES: Final = 500
 """Of a sample's message: enough to recognise it, the store has the rest."""
 PATTERNS: Final = 5
+SILENCE_DAYS: Final = 30
+"""Longest of a silence that is ordered: so far back its entry is looked for."""
 REASONS: Final = 20
 SOURCES: Final = 100
 """Named in an entry: 200 sources that fail at once must not make it longer than it

@@ -19,7 +19,7 @@ from pipeline.cli.remote import Remote
 from pipeline.cli.session import Session
 from pipeline.cli.tables import Table, aligned, separated
 from pipeline.errors import PipelineError, QueryError
-from pipeline.timestamp import format_timestamp, parse_timestamp
+from pipeline.timestamp import SECOND, format_timestamp, parse_timestamp
 
 ACTIONS: Final = ("list", "ack", "silence", "unsilence")
 SEND_SECONDS: Final = 5.0
@@ -175,6 +175,9 @@ def _event(
         until = _moment(times["until"], now)
     if until <= now:
         raise _refused("until", f"{format_timestamp(until)} is over", "a later time")
+    if until > now + alerts.SILENCE_DAYS * 86_400 * SECOND:
+        hint = f"within {alerts.SILENCE_DAYS} days; alerts.silences may be longer"
+        raise _refused(next(iter(times)), "ends too late", hint)
     return alerts.silenced(about, until, **said, now=now)
 
 

@@ -91,6 +91,8 @@ def test_a_silence_begins_and_ends(shell):
         (("silence", "--source", "api"), "--until"),
         (("silence", "--source", "api", "--for", "soon"), "no length"),
         (("silence", "--source", "api", "--until", "2001-01-01"), "until"),
+        (("silence", "--source", "api", "--for", "31d"), "30 days"),
+        (("silence", "--source", "api", "--for", "9999999d"), "30 days"),
     ],
 )
 def test_what_makes_no_sense_is_refused(shell, words, problem):

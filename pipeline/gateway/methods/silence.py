@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from pipeline import alerts
-from pipeline.alerts import Matcher
+from pipeline.alerts import SILENCE_DAYS, Matcher
 from pipeline.errors import EntryError
 from pipeline.gateway.errors import BUSY, wrong_param
 from pipeline.gateway.jsonrpc import Params
@@ -19,8 +19,7 @@ from pipeline.gateway.services import Services
 from pipeline.query.timerange import parse_age
 from pipeline.timestamp import format_timestamp, parse_timestamp
 
-LONGEST_DAYS = 366
-_LONGEST = LONGEST_DAYS * 86_400_000_000_000
+_LONGEST = SILENCE_DAYS * 86_400_000_000_000
 _TIMES = "a length such as 2h as `for`, or a time as `until`"
 
 GivenMatcher = Annotated[
@@ -40,7 +39,7 @@ class SilenceParams(Struct, kw_only=True, forbid_unknown_fields=True):
     duration: Annotated[
         str | None,
         Meta(
-            description=f"How long from now, {LONGEST_DAYS} days at most.",
+            description=f"How long from now, {SILENCE_DAYS} days at most.",
             examples=["2h"],
         ),
     ] = field(name="for", default=None)
@@ -97,7 +96,7 @@ def _end_of(asked: SilenceParams, now: int) -> int:
             raise wrong_param("until", error.problem, error.expected) from None
     if not now < end <= now + _LONGEST:
         problem = f"ends {'too late' if end > now else 'in the past'}"
-        raise wrong_param(name, problem, f"within {LONGEST_DAYS} days from now")
+        raise wrong_param(name, problem, f"within {SILENCE_DAYS} days from now")
     return end
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from pipeline.alerts.fold import fold
-from pipeline.alerts.model import SOURCE, Alert
+from pipeline.alerts.model import SILENCE_DAYS, SOURCE, Alert
 from pipeline.batch.layout import METADATA
 from pipeline.query.alerted import AlertsReply, AlertsRequest
 from pipeline.query.budget import Budget
@@ -25,8 +25,9 @@ from pipeline.timestamp import SECOND, parse_timestamp
 
 NAME: Final = "get_alerts"
 
-LOOK_BACK: Final = 30 * 86_400 * SECOND
-"""How long before now, or before `since`, an open alert may last have been told of."""
+LOOK_BACK: Final = SILENCE_DAYS * 86_400 * SECOND
+"""How long before now, or before `since`, an open alert may last have been told of,
+or a silence ordered."""
 
 _PAGE_ROWS: Final = 1_000
 
