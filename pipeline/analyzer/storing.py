@@ -40,6 +40,8 @@ class Storing:
         except ConfigError as error:
             service.say(f"analyzer: alerts wait in memory only: {error}")
             self._collector = _collector(endpoints, {**given, "spool": "off"})
+        if self._left:
+            self._collector.adopt()
 
     @property
     def has_left(self) -> bool:

@@ -160,6 +160,10 @@ class Collector:
         self._ring()
         return True
 
+    def adopt(self) -> None:
+        """Begin now to send what dead processes left, not with the first entry."""
+        self._ring()
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was logged is durable; True only when all of it is.
 

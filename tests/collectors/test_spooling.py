@@ -119,6 +119,23 @@ def test_what_close_could_not_send_the_next_session_does(
     assert files(tmp_path) == []
 
 
+def test_what_is_left_can_be_sent_before_anything_is_logged(
+    away: RunningIngester, make: Make, tmp_path: Path
+) -> None:
+    """A thread begins with the first entry, or when it is told to."""
+    first = make(spool="always")
+    numbered(first, 0, 10)
+    assert not first.close(0)
+
+    away.start()
+    second = make(spool="always")
+    second.adopt()
+    wait_until(lambda: second.stats()["adopted_rows"] == 10)
+
+    assert stored(away) == list(range(10))
+    assert files(tmp_path) == []
+
+
 def test_an_unfinished_write_of_who_died_is_counted(
     away: RunningIngester, make: Make, tmp_path: Path
 ) -> None:
