@@ -333,3 +333,5 @@ class Pool:
         if job is not None:
             data = {"problem": f"it ended with {how}", "retry_after_ms": RETRY_MS}
             self._fail(job, reason or RpcError(WORKER_LOST, data))
+        if not self._is_closing:
+            self._assign()  # a long one that was held back may be all that is left

@@ -121,6 +121,23 @@ def test_held_questions_follow_when_a_long_one_is_done():
     run(test())
 
 
+def test_held_questions_follow_when_a_worker_dies():
+    """At once, on the one that is left, which is kept for none then."""
+
+    async def test():
+        async with pool_of(workers=2) as pool:
+            await until(lambda: pool.ready == 2)
+            pool.learn("query", QueryRequest(q="die"), 1.0)
+            pool.learn("query", QueryRequest(q="slow"), 1.0)
+            dead, slow = ask(pool, "die"), ask(pool, "slow")
+            assert (await error_of(dead)).code == WORKER_LOST
+            await until(lambda: pool.active == 1)
+            assert pool.counters.restarts == pool.waiting == 0
+            slow.cancel()
+
+    run(test())
+
+
 def test_an_only_worker_is_kept_for_none():
     """Long questions have to be answered too."""
 
