@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 from zlib import crc32
 
@@ -67,7 +68,8 @@ def make_filter(request: Request) -> Filter:
     if not filters:
         return Everything()
     made = filters[0] if len(filters) == 1 else Every(filters)
-    made.key = msgspec.json.encode([_asked(request, name) for name in FILTER_NAMES])
+    asked = [_asked(request, name) for name in FILTER_NAMES]
+    made.key = blake2b(msgspec.json.encode(asked), digest_size=16).digest()
     return made
 
 

@@ -38,6 +38,9 @@ MATCHES_BYTES: Final = 2 << 20
 WRITTEN_BYTES: Final = 2 << 20
 """Of rows as they were written: some 3,000 entries of usual length."""
 
+_QUESTION_BYTES: Final = 800
+"""Of what is kept for each; its key is a digest, however long the question."""
+
 _HEADER_BYTES: Final = 64
 """Of a header in a set; the reader has it anyway."""
 
@@ -80,7 +83,7 @@ class _Asked:
     def __init__(self) -> None:
         self.without: set[Header] = set()
         self.places: dict[Header, npt.NDArray[np.generic]] = {}
-        self.size = _ITEM_BYTES
+        self.size = _QUESTION_BYTES
 
 
 class Matches:
@@ -138,7 +141,7 @@ class Matches:
             asked.without &= live
             for header in asked.places.keys() - live:
                 del asked.places[header]
-            asked.size = _ITEM_BYTES + _HEADER_BYTES * len(asked.without)
+            asked.size = _QUESTION_BYTES + _HEADER_BYTES * len(asked.without)
             asked.size += sum(
                 kept.nbytes + _ITEM_BYTES for kept in asked.places.values()
             )

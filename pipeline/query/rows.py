@@ -6,7 +6,8 @@ that a page's size in bytes is known, and bounded, while it grows.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -40,6 +41,8 @@ class Renderer:
             if name.startswith(METADATA_PREFIX)
         ]
         self._encode = msgspec.json.Encoder().encode
+        named = msgspec.json.encode(None if fields is None else sorted(fields))
+        self._form = blake2b(named, digest_size=16).digest()
 
     def rows(self, view: View, places: Ints, context: bool | None = None) -> list[Row]:
         """The rows at these places; `context` adds that flag to each.
@@ -60,13 +63,13 @@ class Renderer:
         """The rows, if all of them were written for a reply before."""
         if len(places) > _FEW:
             return None
-        form = self._form(context)
+        form = self._form, context
         found = [written.get(header, place, form) for place in places.tolist()]
         return [row for row in found if row] if None not in found else None
 
     def _render_few(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         """As `rows`, of which some may have been written before."""
-        header, written, form = view.header, view.written, self._form(context)
+        header, written, form = view.header, view.written, (self._form, context)
         found = {place: written.get(header, place, form) for place in places.tolist()}
         missing = [place for place, row in found.items() if row is None]
         if missing:
@@ -75,9 +78,6 @@ class Renderer:
                 written.put(header, form, row)
                 found[row.place] = row
         return [row for row in found.values() if row is not None]
-
-    def _form(self, context: bool | None) -> Hashable:
-        return self._fields, tuple(self._keys), context
 
     def _render(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         extra = {} if context is None else {"context": context}
