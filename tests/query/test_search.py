@@ -287,3 +287,13 @@ def test_budget() -> None:
     with pytest.raises(CancelledError):
         budget.check()
     assert isinstance(CostError(""), QueryError)
+
+
+def test_a_cursor_of_another_search_is_refused(hours: Asker) -> None:
+    """Its text counts, as that of a query does."""
+    page = hours.ask("search", query="message", limit=1)
+
+    with pytest.raises(FieldError) as refused:
+        hours.ask("search", query="other", limit=1, cursor=page["next_cursor"])
+
+    assert refused.value.field == "cursor"
