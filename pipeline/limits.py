@@ -64,6 +64,11 @@ SUBSCRIPTION_BYTES: Final = 256
 REQUEST_BYTES: Final = 1 << 20
 """A request to the ingester's control socket: a filter with its longest lists."""
 
+PEERS: Final = 16_384
+"""Descriptors that the ingester allows itself: with 1,024, which is usual, a thousand
+connections that say nothing keep others out, and libzmq spins on those it can't take.
+"""
+
 DEAD_LETTER_BYTES: Final = 4096
 """The copy kept of a refused frame: enough to recognise who sent it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.settings.load import from_environment, load
+from pipeline.settings.load import from_environment, load, survey
 from pipeline.settings.model import Settings
 
-__all__ = ["Settings", "from_environment", "load"]
+__all__ = ["Settings", "from_environment", "load", "survey"]

@@ -36,7 +36,7 @@ class AdaptiveSpike:
     )
     minimum: int = setting(10, "Entries that there have to be.", minimum=1)
     one_in: int = setting(
-        10_000_000,
+        3_000_000,
         "Looks of which chance makes one a false alarm; there is one each second.",
         minimum=10,
     )

@@ -40,6 +40,9 @@ class Key:
     secret: bool = False
     """Whether no error may show what was given."""
 
+    flaw: Callable[[str], tuple[str, str] | None] | None = None
+    """What is wrong with a text, and what would be right; beyond what a pattern can."""
+
     def expected(self) -> str:
         """What would be right, in words."""
         if self.choices:
@@ -124,14 +127,25 @@ def _nearest(path: str, known: list[str]) -> str:
 
 
 def check(
-    key: Key, value: object, origin: str, place: Callable[[str], str] | None = None
+    key: Key,
+    value: object,
+    origin: str,
+    place: Callable[[str], str] | None = None,
+    more: list[ConfigError] | None = None,
 ) -> object:
     """`value` in the key's type; ConfigError: another type, or out of bounds.
 
-    `place` is the origin of each key below, where value is a list of sections.
+    `place` is the origin of each key below, where value is a list of sections; what is
+    wrong there beside what is raised goes to `more`.
     """
     if isinstance(key.default, tuple):
-        return _list(key, value, origin, place or (lambda _: origin))
+        errors: list[ConfigError] = []
+        found = _list(key, value, origin, place or (lambda _: origin), errors)
+        if errors:
+            if more is not None:
+                more += errors[1:]
+            raise errors[0]
+        return found
     if isinstance(key.default, dict):
         if not isinstance(value, dict) or not all(isinstance(k, str) for k in value):
             raise _wrong(key, value, origin)
@@ -142,25 +156,40 @@ def check(
         value = float(value)
     if type(value) is not type(key.default) or not _within(key, value):
         raise _wrong(key, value, origin)
+    flaw = key.flaw(value) if key.flaw is not None and isinstance(value, str) else None
+    if flaw is not None:
+        raise ConfigError(key.path, f"{flaw[0]} ({origin})", flaw[1])
     return value
 
 
 def _list(
-    key: Key, value: object, origin: str, place: Callable[[str], str]
+    key: Key,
+    value: object,
+    origin: str,
+    place: Callable[[str], str],
+    errors: list[ConfigError],
 ) -> tuple[object, ...]:
     """Texts, or sections as objects of their class."""
     if not isinstance(value, list | tuple) or (key.required and not value):
         raise _wrong(key, value, origin, list)
     if key.section is not None:
-        return tuple(_item(key, *item, place) for item in enumerate(value))
-    for item in value:
-        if not isinstance(item, str) or not _within(key, item):
-            raise _wrong(key, item, origin, str)
+        return tuple(_item(key, *item, place, errors) for item in enumerate(value))
+    errors += (
+        _wrong(key, item, origin, str)
+        for item in value
+        if not isinstance(item, str) or not _within(key, item)
+    )
     return tuple(value)
 
 
-def _item(key: Key, number: int, data: object, place: Callable[[str], str]) -> Any:
-    """One section of a list, as an object of its class."""
+def _item(
+    key: Key,
+    number: int,
+    data: object,
+    place: Callable[[str], str],
+    errors: list[ConfigError],
+) -> Any:
+    """One section of a list, as an object of its class; None if something is wrong."""
     section = key.section
     assert section is not None
     if key.texts and isinstance(data, str):
@@ -169,19 +198,26 @@ def _item(key: Key, number: int, data: object, place: Callable[[str], str]) -> A
     if not isinstance(data, dict):
         kinds = "neither a text nor" if key.texts else "not"
         problem = f"{data!r} is {kinds} a section ({place(path)})"
-        raise ConfigError(path, problem, "keys below it, indented")
+        errors.append(ConfigError(path, problem, "keys below it, indented"))
+        return None
+    before = len(errors)
     known = keys_of(section, path + ".")
     for name in data:
         if f"{path}.{name}" not in known:
-            raise unknown(f"{path}.{name}", place(f"{path}.{name}"), *known)
+            inner = f"{path}.{name}"
+            errors.append(unknown(inner, place(inner), *known))
     values: dict[str, object] = {}
     for (inner, leaf), item in zip(known.items(), fields(section), strict=True):
         name = inner.removeprefix(path + ".")
-        if name in data:
-            values[item.name] = check(leaf, data[name], place(inner))
-        elif leaf.required:
-            raise ConfigError(inner, f"is missing ({place(path)})", leaf.expected())
-    return section(**values)
+        try:
+            if name in data:
+                values[item.name] = check(leaf, data[name], place(inner))
+            elif leaf.required:
+                problem = f"is missing ({place(path)})"
+                errors.append(ConfigError(inner, problem, leaf.expected()))
+        except ConfigError as error:
+            errors.append(error)
+    return section(**values) if len(errors) == before else None
 
 
 def _within(key: Key, value: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.settings.authentication import exposure
+from pipeline.settings.curve import exposures
 from pipeline.settings.keys import Key, check, keys, parse, sections, unknown
 from pipeline.settings.model import Settings
 
@@ -17,6 +20,36 @@ DEPTH = 8
 
 Values = dict[str, object]
 """Checked values by their path: merging two sources is one update."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """All that was given, where it came from, and all that is wrong with it."""
+
+    values: Values = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    """Of each value, such as "app.yaml line 7"; the others have their default."""
+
+    errors: list[ConfigError] = field(default_factory=list)
+
+    def take(
+        self, path: str, origin: str, make: Callable[[list[ConfigError]], object]
+    ) -> None:
+        """Keep what `make` gives, or why it doesn't."""
+        more: list[ConfigError] = []
+        try:
+            self.values[path] = make(more)
+            self.origins[path] = origin
+        except ConfigError as error:
+            self.errors += [error, *more]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; raises the first of the errors."""
+        if self.errors:
+            raise self.errors[0]
+        made: Settings = build(Settings, "", self.values)
+        return made
 
 
 def load(
@@ -29,23 +62,50 @@ def load(
     Flags that are None were not given. Raises ConfigError: unknown key, wrong value,
     unreadable file.
     """
-    values: Values = {} if path is None else _from_file(Path(path))
-    values |= from_environment(environ or {})
-    values |= _from_flags(flags or {})
-    settings: Settings = _build(Settings, "", values)
-    if settings.ingest.endpoint == settings.publish.endpoint:
-        problem = f"{settings.publish.endpoint} is ingest.endpoint too"
-        raise ConfigError("publish.endpoint", problem, "an address of its own")
-    return settings
+    return survey(path, environ, flags).settings
 
 
-def _build(cls: type, prefix: str, values: Values) -> Any:
+def survey(
+    path: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, object] | None = None,
+) -> Survey:
+    """As `load`, but with every error, and with the origin of each value."""
+    found = Survey()
+    if path is not None:
+        try:
+            _from_file(Path(path), found)
+        except ConfigError as error:  # nothing of the file can be used
+            found.errors.append(error)
+    _from_environment(environ or {}, found)
+    _from_flags(flags or {}, found)
+    if not found.errors:
+        settings = found.settings
+        if settings.ingest.endpoint == settings.publish.endpoint:
+            problem = f"{settings.publish.endpoint} is ingest.endpoint too"
+            expected = "an address of its own"
+            found.errors.append(ConfigError("publish.endpoint", problem, expected))
+        is_enabled = settings.authentication.enabled
+        exposed = exposure(settings.server.host, is_enabled=is_enabled)
+        if exposed is not None:
+            found.errors.append(exposed)
+        found.errors += exposures(
+            settings.ingest.endpoint,
+            settings.publish.endpoint,
+            settings.control.endpoint,
+            is_enabled=settings.curve.enabled,
+        )
+    return found
+
+
+def build(cls: type, prefix: str, values: Values) -> Any:
+    """The section `cls` at `prefix`; what has no value has its default."""
     known = sections()
     arguments: dict[str, object] = {}
     for item in fields(cls):
         path = prefix + item.name
         if path in known:
-            arguments[item.name] = _build(known[path], path + ".", values)
+            arguments[item.name] = build(known[path], path + ".", values)
         elif path in values:
             arguments[item.name] = values[path]
     return cls(**arguments)
@@ -56,42 +116,52 @@ def from_environment(environ: Mapping[str, str]) -> Values:
 
     A name without two underscores is a setting only when it is a key of the top level
     (`PIPELINE_PROJECT_NAME`): others belong to the processes (`PIPELINE_READY_FD`).
+    Raises ConfigError.
     """
-    values: Values = {}
+    found = Survey()
+    _from_environment(environ, found)
+    if found.errors:
+        raise found.errors[0]
+    return found.values
+
+
+def _from_environment(environ: Mapping[str, str], found: Survey) -> None:
     for name in sorted(environ):
         if not name.startswith(PREFIX):
             continue
         path = name.removeprefix(PREFIX).lower().replace("__", ".")
+        origin = f"environment, {name}"
         if path in keys():
-            values[path] = _parse(keys()[path], environ[name], f"environment, {name}")
+            found.take(
+                path, origin, partial(_parse, keys()[path], environ[name], origin)
+            )
         elif "." in path:
-            raise unknown(path, f"environment, {name}")
-    return values
+            found.errors.append(unknown(path, origin))
 
 
-def _from_flags(flags: Mapping[str, object]) -> Values:
-    values: Values = {}
+def _from_flags(flags: Mapping[str, object], found: Survey) -> None:
     for path, value in flags.items():
         if value is None:
             continue
         if path not in keys():
-            raise unknown(path, "flags")
+            found.errors.append(unknown(path, "flags"))
+            continue
         key, origin = keys()[path], "flag --" + path.rpartition(".")[2]
-        values[path] = (
-            _parse(key, value, origin)
-            if isinstance(value, str)
-            else check(key, value, origin)
-        )
-    return values
+        read = _parse if isinstance(value, str) else _checked
+        found.take(path, origin, partial(read, key, value, origin))
 
 
-def _parse(key: Key, text: str, origin: str) -> object:
+def _checked(key: Key, value: object, origin: str, more: list[ConfigError]) -> object:
+    return check(key, value, origin, None, more)
+
+
+def _parse(key: Key, text: Any, origin: str, more: list[ConfigError]) -> object:
     if isinstance(key.default, tuple) and text.lstrip().startswith("["):
-        return check(key, _yaml(text, origin)[0], origin)
+        return check(key, _yaml(text, origin)[0], origin, None, more)
     return parse(key, text, origin)
 
 
-def _from_file(path: Path) -> Values:
+def _from_file(path: Path, found: Survey) -> None:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -102,15 +172,19 @@ def _from_file(path: Path) -> Values:
         raise ConfigError(str(path), problem, "UTF-8 text") from None
     data, lines = _yaml(text, str(path))
     if data is None:
-        return {}
+        return
     if not isinstance(data, dict):
         raise ConfigError(str(path), "holds no keys", "sections such as server:")
-    return dict(_flatten(data, "", str(path), lines))
+    _flatten(data, "", str(path), lines, found)
 
 
 def _flatten(
-    data: dict[object, object], prefix: str, file: str, lines: Mapping[str, int]
-) -> Iterator[tuple[str, object]]:
+    data: dict[object, object],
+    prefix: str,
+    file: str,
+    lines: Mapping[str, int],
+    found: Survey,
+) -> None:
     def place(path: str) -> str:
         return f"{file} line {lines.get(path, 1)}"
 
@@ -118,14 +192,16 @@ def _flatten(
         path = f"{prefix}{name}"
         origin = place(path)
         if path in keys():
-            yield path, check(keys()[path], value, origin, place)
+            given = partial(check, keys()[path], value, origin, place)
+            found.take(path, origin, given)
         elif path not in sections():
-            raise unknown(path, origin)
+            found.errors.append(unknown(path, origin))
         elif isinstance(value, dict):
-            yield from _flatten(value, path + ".", file, lines)
+            _flatten(value, path + ".", file, lines, found)
         elif value is not None:  # a section whose keys are all commented out
             problem = f"{value!r} is not a section ({origin})"
-            raise ConfigError(path, problem, "keys below it, indented")
+            expected = "keys below it, indented"
+            found.errors.append(ConfigError(path, problem, expected))
 
 
 def _yaml(text: str, file: str) -> tuple[Any, dict[str, int]]:

@@ -13,7 +13,13 @@ from typing import Any
 
 from pipeline import limits
 from pipeline.settings.alerts import Alerts
+from pipeline.settings.authentication import Authentication
+from pipeline.settings.curve import Curve
 from pipeline.settings.declare import ENDPOINT, NOT_EMPTY, listed, setting
+from pipeline.settings.gateway import Gateway
+from pipeline.settings.metrics import Metrics
+from pipeline.settings.redaction import Redaction
+from pipeline.settings.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +63,6 @@ class Publish:
         "Where subscribers connect to.",
         pattern=ENDPOINT,
         example="tcp://127.0.0.1:5556 or ipc:///run/pipeline/publish",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The SQLite database, and how long it keeps entries."""
-
-    db_path: str = setting(
-        "./logs/recursive_logs.db",
-        "Database file; a relative path starts at the working directory.",
-        pattern=r"\S",
-        example="./logs/recursive_logs.db",
-    )
-    max_size_mb: int = setting(
-        1000, "Size on disk, in MB, above which the oldest blocks go.", minimum=1
-    )
-    max_days: int = setting(
-        30, "Days after which entries go.", minimum=1, maximum=36_500
-    )
-    durability: str = setting(
-        "disk",
-        "What an acknowledged entry survives: a power cut (disk, synchronous=FULL)"
-        " or the end of the process (process, synchronous=NORMAL).",
-        choices=("disk", "process"),
     )
 
 
@@ -279,42 +261,17 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
-    """What one client of the gateway may cost."""
-
-    request_bytes: int = setting(
-        16 << 20, "Largest request body.", minimum=1 << 10, maximum=1 << 30
-    )
-    batch_calls: int = setting(
-        100, "Most calls in one JSON-RPC batch.", minimum=1, maximum=10_000
-    )
-    pending_queries: int = setting(
-        64, "Questions that may wait for a worker; beyond it: busy.", minimum=1
-    )
-    durable_timeout_seconds: float = setting(
-        5.0,
-        "Longest that `log` waits for its entry to be durable.",
-        minimum=0.001,
-        maximum=3600,
-    )
-    export_clients: int = setting(
-        8, "Most exports at once; beyond it: busy.", minimum=1, maximum=1_000
-    )
-    tail_clients: int = setting(100, "Most clients of the live tail.", minimum=0)
-    tail_queue: int = setting(
-        1000,
-        "Entries that wait for one slow client; what it misses is counted.",
-        minimum=1,
-        maximum=1_000_000,
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class RecursiveMcp:
     """The platform's MCP servers."""
 
     enabled: bool = setting(True, "Whether it is collected.")
     auto_trace: bool = setting(True, "Whether every call gets a trace id.")
+    timeout_seconds: float = setting(
+        300.0,
+        "How long a call may be without a response until that is reported.",
+        minimum=0.001,
+        maximum=86_400,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +288,12 @@ class RecursiveAi:
 
     enabled: bool = setting(True, "Whether it is collected.")
     log_python_calls: bool = setting(True, "Whether Python calls are kept.")
+    timeout_seconds: float = setting(
+        600.0,
+        "How long an analysis may take until it is reported as not completed.",
+        minimum=0.001,
+        maximum=86_400,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +305,18 @@ class RecursiveHttp:
         ("/health", "/favicon.ico", "/static"), "Paths that are not logged."
     )
     capture_body: bool = setting(False, "Whether bodies are kept.")
+    client_error_level: str = setting(
+        "WARN",
+        "The level of 4xx; 5xx is ERROR.",
+        choices=("DEBUG", "INFO", "WARN", "ERROR"),
+    )
+    trusted_proxies: int = setting(
+        0,
+        "Proxies before the server: what so many have added to X-Forwarded-For tells"
+        " the client's address.",
+        minimum=0,
+        maximum=16,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,14 +336,18 @@ class Settings:
     project_name: str = setting("recursive-platform", "Name of the project.")
     project_type: str = setting("webapp", "Kind of the project.")
     server: Server = field(default_factory=Server)
+    authentication: Authentication = field(default_factory=Authentication)
     ingest: Ingest = field(default_factory=Ingest)
     publish: Publish = field(default_factory=Publish)
+    curve: Curve = field(default_factory=Curve)
     storage: Storage = field(default_factory=Storage)
     compaction: Compaction = field(default_factory=Compaction)
     control: Control = field(default_factory=Control)
     collector: CollectorLimits = field(default_factory=CollectorLimits)
     collect: Collect = field(default_factory=Collect)
+    redaction: Redaction = field(default_factory=Redaction)
     query: Query = field(default_factory=Query)
     gateway: Gateway = field(default_factory=Gateway)
     collectors: Collectors = field(default_factory=Collectors)
     alerts: Alerts = field(default_factory=Alerts)
+    metrics: Metrics = field(default_factory=Metrics)
