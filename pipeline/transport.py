@@ -7,14 +7,17 @@ largest message and heartbeat stand in one place.
 from __future__ import annotations
 
 import os
+import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
 import zmq
+from zmq.utils import z85
 
 from pipeline.errors import PipelineError
+from pipeline.keys import Key
 from pipeline.limits import FRAME_BYTES, REQUEST_BYTES, SUBSCRIPTION_BYTES
 
 SEND_FRAMES: Final = 64
@@ -30,7 +33,18 @@ HEARTBEAT_MS: Final = 5000
 RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 1000
 
+_EVENT: Final = struct.Struct("=H")
+"""How a monitor's first frame begins: which event."""
+
+KEY_BYTES: Final = 32
+ZAP_VERSION: Final = b"1.0"
+CURVE_BYTES: Final = 128
+"""What encryption adds to a message at most; MAXMSGSIZE counts it (RFC 26)."""
+
 Socket = zmq.Socket[bytes]
+
+_identities: dict[str, Key] = {}
+"""The key that is shown at an endpoint."""
 
 _process_context: zmq.Context[Socket] | None = None
 _owner = 0
@@ -57,6 +71,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+def new_key_pair() -> tuple[str, str]:
+    """A public and a secret key, as Z85."""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
+
+
+def identify(endpoints: Iterable[str], key: Key) -> None:
+    """Show this key wherever this process connects to one of these endpoints."""
+    _identities.update(dict.fromkeys(endpoints, key))
+
+
+def _encrypt(socket: Socket, key: Key | None) -> None:
+    """Serve only whom the ZAP socket lets in, and nobody in the clear."""
+    if key is not None:
+        socket.setsockopt(zmq.CURVE_SERVER, 1)
+        socket.setsockopt(zmq.CURVE_SECRETKEY, key.secret.encode())
+        socket.setsockopt(zmq.ZAP_DOMAIN, b"pipeline")
+
+
 def _bind(socket: Socket, endpoint: str, setting: str) -> Socket:
     try:
         socket.bind(endpoint)
@@ -74,6 +107,11 @@ def _connect(socket: Socket, endpoint: str) -> Socket:
     # Else a connection that dies as it is made is waited for: 30 s, or TCP's minutes.
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, HANDSHAKE_MS)
+    key = _identities.get(endpoint)
+    if key is not None:
+        socket.setsockopt(zmq.CURVE_SERVERKEY, key.server.encode())
+        socket.setsockopt(zmq.CURVE_PUBLICKEY, key.public.encode())
+        socket.setsockopt(zmq.CURVE_SECRETKEY, key.secret.encode())
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
@@ -85,11 +123,12 @@ def _connect(socket: Socket, endpoint: str) -> Socket:
     return socket
 
 
-def pull(endpoint: str) -> Socket:
-    """The ingester's way in."""
+def pull(endpoint: str, key: Key | None = None) -> Socket:
+    """The ingester's way in; with a key it is encrypted."""
     socket = context().socket(zmq.PULL)
+    _encrypt(socket, key)
     socket.setsockopt(zmq.RCVHWM, RECEIVE_FRAMES)
-    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES + (CURVE_BYTES if key else 0))
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.LINGER, 0)
@@ -105,11 +144,12 @@ def push(endpoint: str) -> Socket:
     return _connect(socket, endpoint)
 
 
-def xpub(endpoint: str) -> Socket:
+def xpub(endpoint: str, key: Key | None = None) -> Socket:
     """The ingester's way out; `grant` decides on each subscription."""
     socket = context().socket(zmq.XPUB)
+    _encrypt(socket, key)
     socket.setsockopt(zmq.SNDHWM, PUBLISH_FRAMES)
-    socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_BYTES + (CURVE_BYTES if key else 0))
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.XPUB_MANUAL, 1)
     socket.setsockopt(zmq.XPUB_VERBOSER, 1)
@@ -132,13 +172,41 @@ def router(endpoint: str) -> Socket:
         os.umask(before)
 
 
-def dealer(endpoint: str) -> Socket:
-    """A client of a router; what is sent waits until there is a connection."""
-    socket = context().socket(zmq.DEALER)
-    socket.setsockopt(zmq.SNDHWM, SEND_FRAMES)
-    socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
-    socket.setsockopt(zmq.LINGER, 0)
-    return _connect(socket, endpoint)
+class Link:
+    """A client of a router, that knows whether it is there.
+
+    What is sent waits until there is a connection.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.socket = context().socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.SNDHWM, SEND_FRAMES)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, REQUEST_BYTES)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        events = zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
+        self._events = self.socket.get_monitor_socket(events)
+        self.is_made = False
+        """Whether the router was ever there."""
+        self.is_lost = False
+        """Whether it went away: what it was sent has no reply any more."""
+        _connect(self.socket, endpoint)
+
+    def wait(self, seconds: float) -> None:
+        """Until there is something to receive, or the router comes or goes."""
+        poller = Poller()
+        poller.watch(self.socket)
+        poller.watch(self._events)
+        poller.wait(seconds)
+        while (frames := receive(self._events)) is not None:
+            event = _EVENT.unpack_from(frames[0])[0]
+            self.is_made |= event == zmq.Event.HANDSHAKE_SUCCEEDED
+            self.is_lost |= self.is_made and event == zmq.Event.DISCONNECTED
+
+    def close(self) -> None:
+        """Let go of both."""
+        self.socket.disable_monitor()
+        self._events.close(0)
+        self.socket.close(0)
 
 
 def grant(socket: Socket, topic: bytes, *, subscribe: bool) -> None:
@@ -155,7 +223,8 @@ def subscribe(
     """
     socket = context().socket(zmq.SUB)
     socket.setsockopt(zmq.RCVHWM, frames)
-    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES)
+    more = CURVE_BYTES if endpoint in _identities else 0
+    socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES + more)
     socket.setsockopt(zmq.LINGER, 0)
     for topic in topics:
         socket.setsockopt(zmq.SUBSCRIBE, topic)
@@ -183,6 +252,48 @@ def receive_views(socket: Socket) -> list[memoryview] | None:
         ]
     except zmq.Again:
         return None
+
+
+def receive_from(socket: Socket) -> tuple[str, list[memoryview]] | None:
+    """As `receive_views`, with the key of who sent it, as `welcome` has let it in.
+
+    An XPUB's own, for a subscriber that went away, have none: "".
+    """
+    try:
+        frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    try:
+        key = str(frames[0].get("User-Id"))
+    except zmq.ZMQError:
+        key = ""
+    return key, [frame.buffer for frame in frames]
+
+
+def zap() -> Socket:
+    """Where this process is asked who may come in; one at a time (ZAP, RFC 27)."""
+    socket = context().socket(zmq.REP)
+    socket.setsockopt(zmq.LINGER, 0)
+    return _bind(socket, "inproc://zeromq.zap.01", "curve.enabled")
+
+
+def welcome(socket: Socket, is_allowed: Callable[[str], bool]) -> bool | None:
+    """Answer one question of a ZAP socket: whether it was let in; None: none waits.
+
+    Who is let in is known by its public key, as Z85, in each of its messages.
+    """
+    frames = receive(socket)
+    if frames is None:
+        return None
+    mechanism, credentials = frames[5:6], frames[6:7]
+    is_in, user = False, b""
+    if mechanism == [b"CURVE"] and credentials and len(credentials[0]) == KEY_BYTES:
+        user = z85.encode(credentials[0])
+        is_in = is_allowed(user.decode())
+    # with 400 libzmq's clients would never come again, also when they are allowed then
+    status = (b"200", b"OK") if is_in else (b"300", b"not allowed")
+    send(socket, [ZAP_VERSION, *frames[1:2], *status, user if is_in else b"", b""])
+    return is_in
 
 
 def send(socket: Socket, frames: list[bytes]) -> bool:
