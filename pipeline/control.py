@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -83,6 +84,38 @@ class Client:
         `now` in ns, and `by` whom, for the audit entry."""
         return self.ask("delete", {"params": params, "now": now, "by": by}, seconds)
 
+    def drop(
+        self,
+        blocks: Sequence[int],
+        commits: tuple[int, int],
+        by: str,
+        params: dict[str, Any],
+        seconds: float = WORK_SECONDS,
+    ) -> dict[str, Any]:
+        """Drop whole blocks, which are all of these commits; `by` whom, and `params`
+        where the entries are now, for the audit entry."""
+        request: dict[str, Any] = {"first": commits[0], "last": commits[1]}
+        request |= {"blocks": list(blocks), "by": by, "params": params}
+        return self.ask("drop", request, seconds)
+
+    def pin(
+        self,
+        name: str,
+        pin_seconds: float,
+        newest: int | None = None,
+        seconds: float = STATUS_SECONDS,
+    ) -> int:
+        """Have blocks stay that are replaced from now on, or by blocks above `newest`;
+        until `unpin`, or so long after the last time. The id they are above."""
+        request: dict[str, Any] = {"name": name, "seconds": pin_seconds}
+        if newest is not None:
+            request["newest"] = newest
+        return int(self.ask("pin", request, seconds)["newest"])
+
+    def unpin(self, name: str, seconds: float = STATUS_SECONDS) -> None:
+        """Give the pin back."""
+        self.ask("unpin", {"name": name}, seconds)
+
     async def ask_async(
         self, method: str, params: dict[str, Any], seconds: float
     ) -> dict[str, Any]:
@@ -97,31 +130,33 @@ class Client:
         """One request; its reply within so many seconds."""
         number = next(_numbers)
         request = {"version": VERSION, "id": number, "method": method, **params}
-        socket = transport.dealer(self.endpoint)
+        link = transport.Link(self.endpoint)
         try:
-            transport.send(socket, [msgpack.packb(request)])
-            reply = self._await(socket, number, clock.monotonic() + seconds)
+            transport.send(link.socket, [msgpack.packb(request)])
+            reply = self._await(link, number, seconds)
         finally:
-            socket.close(0)
-        if reply is None:
-            text = f"no answer from {self.endpoint} within {seconds:g} s"
-            raise ControlError(f"{text}; does the ingester run?", is_absent=True)
+            link.close()
         if "error" in reply:
             raise ControlError(str(reply["error"]), reply.get("field"))
         result: dict[str, Any] = reply["result"]
         return result
 
     def _await(
-        self, socket: transport.Socket, number: int, end: float
-    ) -> dict[str, Any] | None:
-        poller = transport.Poller()
-        poller.watch(socket)
-        while (left := end - clock.monotonic()) > 0:
-            poller.wait(left)
-            frames = transport.receive(socket)
-            if frames is None:
-                continue
-            reply: dict[str, Any] = msgpack.unpackb(frames[-1])
-            if reply.get("id") == number:
-                return reply
-        return None
+        self, link: transport.Link, number: int, seconds: float
+    ) -> dict[str, Any]:
+        """The reply; without anybody there it is not waited for as long."""
+        started = clock.monotonic()
+        while True:
+            passed = clock.monotonic() - started
+            most = seconds if link.is_made else min(seconds, STATUS_SECONDS)
+            if passed >= most:
+                text = f"no answer from {self.endpoint} within {most:g} s"
+                raise ControlError(f"{text}; does the ingester run?", is_absent=True)
+            link.wait(most - passed)
+            while (frames := transport.receive(link.socket)) is not None:
+                reply: dict[str, Any] = msgpack.unpackb(frames[-1])
+                if reply.get("id") == number:
+                    return reply
+            if link.is_lost:
+                text = f"{self.endpoint} went away before it answered"
+                raise ControlError(f"{text}; a part of it may be done: ask again")

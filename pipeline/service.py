@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Final
 
@@ -22,8 +23,18 @@ READY_FD: Final = "PIPELINE_READY_FD"
 SUPERVISOR_PID: Final = "PIPELINE_SUPERVISOR_PID"
 """Environment: the supervisor; grandchildren inherit both and must not answer."""
 
+PREDECESSOR: Final = "PIPELINE_PREDECESSOR"
+"""Environment: how the process ended that this one follows, as JSON: name, how,
+last_words; the supervisor, which sends nothing itself, has seen it."""
+
+NOTIFY_SOCKET: Final = "NOTIFY_SOCKET"
+"""Environment: where systemd wants to be told."""
+
 READY: Final = b"READY"
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+END_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+"""Of processes that read their configuration anew at SIGHUP (`on_hangup`)."""
+
 PARENT_POLL_SECONDS: Final = 1.0
 
 
@@ -94,10 +105,55 @@ def stop_on_signals(signals: Iterable[signal.Signals] = STOP_SIGNALS) -> StopSig
     return stop
 
 
+def on_hangup(reload: Callable[[], None], stop: Callable[[], None]) -> None:
+    """At SIGHUP call `reload`, or `stop` if the terminal has gone; main thread only.
+
+    nohup is obeyed: who ignores the signal from its start goes on doing so.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    had_terminal = _has_terminal()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if had_terminal and not _has_terminal():
+            stop()
+        else:
+            reload()
+
+    signal.signal(signal.SIGHUP, handle)
+
+
+def _has_terminal() -> bool:
+    """Whether the session has one that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def say(text: str) -> None:
     """A line for the operator on stderr; never fails, even if nobody can read it."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place
+
+
+def notify(state: str) -> None:
+    """Tell systemd, or who else has set NOTIFY_SOCKET; as sd_notify(3) says.
+
+    Only the process that it has started: the others don't inherit it from `up`.
+    """
+    address = os.environ.get(NOTIFY_SOCKET, "")
+    if not address.startswith(("/", "@")):
+        return
+    import socket  # most who load this module are no service of systemd's
+
+    if address.startswith("@"):  # Linux's names without a file
+        address = "\0" + address[1:]
+    with contextlib.suppress(OSError):
+        there = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with there:
+            there.sendto(state.encode(), address)
 
 
 def announce_ready(name: str, detail: str = "") -> None:
@@ -105,6 +161,8 @@ def announce_ready(name: str, detail: str = "") -> None:
     say(f"{name} ready {detail}".rstrip())
     descriptor = os.environ.pop(READY_FD, None)
     supervisor = os.environ.get(SUPERVISOR_PID)
+    if supervisor is None:
+        notify("READY=1")
     if descriptor is None or (supervisor and int(supervisor) != os.getppid()):
         return
     with contextlib.suppress(OSError):
@@ -145,3 +203,11 @@ def _watch(parent: int) -> None:
     while os.getppid() == parent:
         waiting.wait(PARENT_POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def allow_descriptors(number: int) -> None:
+    """Raise the limit of this process as far as that takes and the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
