@@ -11,10 +11,9 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pipeline.batch.layout import (
     COLUMN,
@@ -33,35 +32,38 @@ from pipeline.batch.layout import (
     VERSION,
     Codec,
     Kind,
-    Numbers,
 )
-from pipeline.batch.pack import pack
+from pipeline.batch.values import (
+    Data,
+    Encode,
+    code_width,
+    encode_codes,
+    encode_dictionary,
+    encode_integers,
+    encode_packed,
+    encode_tags,
+    encode_text,
+    encode_traces,
+    encode_values,
+    framed,
+    text_of,
+)
 from pipeline.limits import (
     BATCH_COLUMNS,
     MESSAGE_BYTES,
-    METADATA_BYTES,
     METADATA_KEY_BYTES,
     METADATA_KEYS,
     SOURCE_BYTES,
-    TAG_BYTES,
-    TRACE_ID_BYTES,
 )
-from pipeline.limits import TAGS as TAGS_MAX
+
+if TYPE_CHECKING:
+    from pipeline.redaction import Redactor
 
 Row = tuple[int, str, int, str, dict[str, Any] | None, Sequence[str] | None, str | None]
-Data = tuple[Kind, bytes]
 Compress = Callable[[bytes], bytes]
 
-_WIDTHS: Final = ((1, "B", 1 << 8), (2, "H", 1 << 16), (4, "I", 1 << 32))
-_DICT_SHARE: Final = 3
-"""A text column is a DICT when its distinct values are at most a third of all."""
-
-_PLAIN: Final = bytes([Numbers.PLAIN])
 _COMPRESS_FROM: Final = 64
 """Bytes: below, zstd's own header eats the gain."""
-
-_SAMPLE: Final = 64
-"""Values looked at first: mostly distinct ones are not worth a dictionary."""
 
 
 class Encoded(NamedTuple):
@@ -77,10 +79,12 @@ def encode_rows(
     rows: Sequence[Row],
     numbers: Sequence[int] | None = None,
     compress: Compress | None = None,
+    redactor: Redactor | None = None,
 ) -> bytes:
     """A payload of all rows; `numbers` are offsets from the sequence.
 
-    With `compress` each column that is worth it becomes one zstd frame.
+    With `compress` each column that is worth it becomes one zstd frame. With a
+    `redactor` no column has secrets.
 
     Raises TypeError or AttributeError when a field is not of its type, and ValueError
     when it is beyond a limit or has a lone surrogate; the caller then looks at the rows
@@ -88,15 +92,20 @@ def encode_rows(
     """
     times, sources, levels, messages, metadata, tags, traces = zip(*rows, strict=True)
     columns = [
-        Encoded(TIMESTAMP, *_sized(times, _integers(times))),
-        Encoded(SOURCE, *_sized(sources, _dictionary(sources, limit=SOURCE_BYTES))),
+        Encoded(TIMESTAMP, *_sized(times, encode_integers(times))),
+        Encoded(
+            SOURCE, *_sized(sources, encode_dictionary(sources, limit=SOURCE_BYTES))
+        ),
         Encoded(LEVEL, *_sized(levels, (Kind.U8, bytes(levels)))),
-        Encoded(MESSAGE, *_sized(messages, _text(messages, MESSAGE_BYTES))),
+        Encoded(MESSAGE, *_sized(messages, encode_text(messages, MESSAGE_BYTES))),
     ]
     if numbers is not None:
-        columns.append(Encoded(NUMBER, *_sized(numbers, _integers(numbers))))
+        columns.append(Encoded(NUMBER, *_sized(numbers, encode_integers(numbers))))
+    texts: dict[str, Sequence[Any]] = {MESSAGE: messages}
     if any(metadata) or any(tags) or any(traces):
-        columns += _optional(metadata, tags, traces, len(columns))
+        columns += _optional(metadata, tags, traces, len(columns), redactor, texts)
+    if redactor is not None:
+        _redact(columns, texts, redactor)
     return assemble(columns, len(rows), compress)
 
 
@@ -142,14 +151,19 @@ def _optional(
     tags: tuple[Sequence[str] | None, ...],
     traces: tuple[str | None, ...],
     first: int,
+    redactor: Redactor | None,
+    texts: dict[str, Sequence[Any]],
 ) -> list[Encoded]:
-    """The columns that not every row has, and the shapes that say which rows do."""
+    """The columns that not every row has, and the shapes that say which rows do.
+
+    Values that a redactor has to look at go to `texts`, too.
+    """
     keys = [tuple(fields) if fields else () for fields in metadata]
     shapes = dict.fromkeys(keys)
     names = dict.fromkeys(chain.from_iterable(shapes))
     if not all(type(name) is str for name in names):
         metadata = tuple(_text_keys(fields) for fields in metadata)
-        return _optional(metadata, tags, traces, first)
+        return _optional(metadata, tags, traces, first, redactor, texts)
     rest: tuple[dict[str, Any] | None, ...] = ()
     if len(names) > BATCH_COLUMNS:
         metadata, rest = _split_rare(metadata, keys)
@@ -157,26 +171,28 @@ def _optional(
         shapes = dict.fromkeys(keys)
         names = dict.fromkeys(chain.from_iterable(shapes))
     _check_keys(shapes, names)
-    columns = [
-        Encoded(METADATA_PREFIX + name, *_sized(found, _any(found)))
-        for name, found in _values_by_key(metadata, keys, shapes)
-    ]
+    columns = []
+    for key, found in _values_by_key(metadata, keys, shapes):
+        name = METADATA_PREFIX + key
+        if redactor is not None and redactor.looks_at(key):
+            texts[name] = found
+        columns.append(Encoded(name, *_sized(found, _field(key, found, redactor))))
     start = first + 1
     position = {
         column.name[len(METADATA_PREFIX) :]: place
         for place, column in enumerate(columns, start)
     }
-    extras: list[tuple[Sequence[object], str, Callable[[list[Any]], Data]]] = [
-        (tags, TAGS, _tags),
-        (traces, TRACE_ID, _traces),
-        (rest, METADATA, _packed),
+    extras: list[tuple[Sequence[object], str, Encode]] = [
+        (tags, TAGS, encode_tags),
+        (traces, TRACE_ID, encode_traces),
+        (rest, METADATA, encode_packed),
     ]
     flags: dict[int, bytes] = {}
     for column, name, encode in extras:
         found = [value for value in column if value]
         if found:
             flags[start + len(columns)] = bytes(map(bool, column))
-            columns.append(Encoded(name, *_sized(found, encode(found))))
+            columns.append(Encoded(name, *_sized(found, encode(found, redactor))))
     return [_shape(keys, shapes, position, flags), *columns]
 
 
@@ -202,8 +218,8 @@ def _shape(
         there = [place for bit, place in enumerate(places) if code >> bit & 1]
         there += [position[key] for key in members[code >> len(places)]]
         found.append(array("H", sorted(there)).tobytes())
-    head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
-    data = head + _codes(map(codes.__getitem__, sets), len(codes)) + _framed(found)
+    head = DICT_HEAD.pack(Kind.PACKED, code_width(len(codes)), len(codes))
+    data = head + encode_codes(map(codes.__getitem__, sets), len(codes)) + framed(found)
     return Encoded(SHAPE, Kind.SHAPE, len(keys), data)
 
 
@@ -256,101 +272,40 @@ def _text_keys(fields: dict[Any, Any] | None) -> dict[str, Any] | None:
     return fields and {str(key): value for key, value in fields.items()}
 
 
-def _any(values: Sequence[Any]) -> Data:
-    """The narrowest kind that gives every value back as it was."""
-    types = set(map(type, values))
-    if len(types) == 1:
-        encode = _BY_TYPE.get(types.pop())
-        if encode is not None:
-            return encode(values)
-    return _packed(values)
+def _field(name: str, values: Sequence[Any], redactor: Redactor | None) -> Data:
+    """The values of one key; those of a telling one are masked whatever they are."""
+    if redactor is None or redactor.spares(name):
+        return encode_values(values)
+    if redactor.hides(name):
+        return encode_values(redactor.hidden(name, values))
+    return encode_values(values, redactor)
 
 
-def _integers(values: Sequence[int]) -> Data:
-    try:
-        return Kind.INT64, _PLAIN + array("q", values).tobytes()
-    except OverflowError:
-        return _packed(values)
+def _redact(
+    columns: list[Encoded], texts: dict[str, Sequence[str]], redactor: Redactor
+) -> None:
+    """Encode columns anew that have secrets in their texts.
 
-
-def _floats(values: Sequence[float]) -> Data:
-    return Kind.FLOAT64, _PLAIN + array("d", values).tobytes()
-
-
-def _booleans(values: Sequence[bool]) -> Data:
-    return Kind.BOOL, bytes(values)
-
-
-def _strings(values: Sequence[str]) -> Data:
-    if len(set(values[:_SAMPLE])) * _DICT_SHARE > 2 * _SAMPLE:
-        return _text(values)
-    distinct = dict.fromkeys(values)
-    if len(distinct) * _DICT_SHARE <= len(values):
-        return _dictionary(values, distinct)
-    return _text(values)
-
-
-def _dictionary(
-    values: Sequence[str],
-    distinct: Iterable[str] | None = None,
-    limit: int = METADATA_BYTES,
-) -> Data:
-    codes = {
-        value: code for code, value in enumerate(distinct or dict.fromkeys(values))
-    }
-    head = DICT_HEAD.pack(Kind.TEXT, _code_width(len(codes)), len(codes))
-    numbers = _codes(map(codes.__getitem__, values), len(codes))
-    return Kind.DICT, head + numbers + _text(list(codes), limit)[1]
-
-
-def _tags(values: Sequence[Sequence[str]]) -> Data:
-    lists = list(map(tuple, values))
-    codes = {value: code for code, value in enumerate(dict.fromkeys(lists))}
-    for tags in codes:
-        if len(tags) > TAGS_MAX or any(len(tag.encode()) > TAG_BYTES for tag in tags):
-            raise ValueError(
-                f"more than {TAGS_MAX} tags, or one over {TAG_BYTES} bytes"
+    That is seldom, and then one or two: all texts are looked at together, as bytes,
+    once they are encoded. `texts` are the values of each column that may be text.
+    """
+    seen: dict[int, memoryview] = {}
+    for place, (name, kind, present, data) in enumerate(columns):
+        text = text_of(kind, data, present) if name in texts else None
+        if text is not None:
+            seen[place] = text
+    if not redactor.suspects(b"\n".join(seen.values())):
+        return
+    for place, text in seen.items():
+        found = redactor.suspects(bytes(text))
+        if found:
+            name = columns[place].name
+            values = redactor.masked(texts[name], found)
+            is_message = name == MESSAGE
+            again = encode_text(values, MESSAGE_BYTES) if is_message else None
+            columns[place] = Encoded(
+                name, *_sized(values, again or encode_values(values))
             )
-    head = DICT_HEAD.pack(Kind.PACKED, _code_width(len(codes)), len(codes))
-    numbers = _codes(map(codes.__getitem__, lists), len(codes))
-    return Kind.DICT, head + numbers + _packed(list(codes))[1]
-
-
-def _traces(values: Sequence[str]) -> Data:
-    """32 lower-case hex digits are stored as the 16 bytes that they stand for."""
-    if set(map(len, values)) == {32}:
-        joined = "".join(values)
-        with suppress(ValueError):
-            raw = bytes.fromhex(joined)
-            if raw.hex() == joined:
-                return Kind.BYTES16, raw
-    return _text(values, TRACE_ID_BYTES)
-
-
-def _text(values: Sequence[str], limit: int = METADATA_BYTES) -> Data:
-    joined = "\n".join(values)
-    if joined.isascii():
-        lengths = _lengths(list(map(len, values)), limit)
-        return Kind.TEXT, lengths + joined.encode() + b"\n"
-    parts = [value.encode() for value in values]
-    lengths = _lengths(list(map(len, parts)), limit)
-    return Kind.TEXT, lengths + b"\n".join(parts) + b"\n"
-
-
-def _packed(values: Sequence[object]) -> Data:
-    return Kind.PACKED, _framed(list(map(pack, values)))
-
-
-def _framed(parts: Sequence[bytes]) -> bytes:
-    return _lengths(list(map(len, parts)), METADATA_BYTES) + b"".join(parts)
-
-
-def _lengths(values: Sequence[int], limit: int) -> bytes:
-    largest = max(values, default=0)
-    if largest > limit:
-        raise ValueError(f"a value has {largest} bytes; mustn't exceed {limit}")
-    width, code, _ = next(row for row in _WIDTHS if largest < row[2])
-    return bytes([width]) + array(code, values).tobytes()
 
 
 def _check_keys(shapes: Iterable[tuple[str, ...]], names: Iterable[str]) -> None:
@@ -359,21 +314,3 @@ def _check_keys(shapes: Iterable[tuple[str, ...]], names: Iterable[str]) -> None
     for name in names:
         if len(name) * 4 > METADATA_KEY_BYTES < len(name.encode()):
             raise ValueError(f"a metadata key has more than {METADATA_KEY_BYTES} bytes")
-
-
-def _code_width(distinct: int) -> int:
-    return 1 if distinct <= 1 << 8 else 2
-
-
-def _codes(values: Iterable[int], distinct: int) -> bytes:
-    if distinct <= 1 << 8:
-        return bytes(values)
-    return array("H", values).tobytes()
-
-
-_BY_TYPE: Final[dict[type, Callable[[Sequence[Any]], Data]]] = {
-    str: _strings,
-    int: _integers,
-    float: _floats,
-    bool: _booleans,
-}

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch.decode import Batch
+from pipeline.batch.distinct import distinct
 from pipeline.batch.joined import pack_parts, parse_block
 from pipeline.batch.layout import LEVEL, SOURCE, TIMESTAMP
 from pipeline.batch.read import Ints, bad, read_integers
@@ -156,7 +157,7 @@ def pack_counts(cells: _Cells) -> bytes:
     minutes = cells.seconds // 60
     low = int(minutes.min())
     keys = ((minutes - low) << 21) + (cells.codes << 5) + cells.levels
-    by_minute = len(np.unique(keys)) <= CELLS_MAX
+    by_minute = len(distinct(keys)) <= CELLS_MAX
     if not by_minute:
         keys &= (1 << 21) - 1
     found, places = np.unique(keys, return_inverse=True)

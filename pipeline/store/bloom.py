@@ -21,6 +21,7 @@ from zlib import crc32
 
 import numpy as np
 
+from pipeline.batch.distinct import distinct
 from pipeline.compression import Bytes
 from pipeline.store.templates import Ids
 
@@ -74,7 +75,7 @@ def _distinct(hashes: Ids) -> Ids:
         holder = holders[places]
         found.append(hashes[holder == np.arange(len(hashes))])
         hashes = hashes[hashes[holder] != hashes]
-    return np.concatenate([*found, np.unique(hashes)])
+    return np.concatenate([*found, distinct(hashes)])
 
 
 def _piece(hashes: Ids) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pipeline.errors import FrameError, StoreError
+from pipeline.store import chain
 from pipeline.store.pages import PageError, Value
 from pipeline.store.rows import BlockRow, CompactedRow
 from pipeline.store.runs import parse_runs
@@ -38,6 +39,8 @@ class Books:
         """Durable number and newest block of each producer."""
 
         self._meta: dict[str, int] = {}
+        self._event: tuple[int, bytes] | None = None
+        """Number and hash of the newest event of the chain."""
 
     def add_block(self, row: BlockRow) -> None:
         """A fresh block."""
@@ -55,6 +58,22 @@ class Books:
     def add_mark(self, row: Sequence[Any]) -> None:
         """A producer's row."""
         self._marks[row[0]] = row[2], row[12]
+
+    def add_event(self, row: tuple[int, bytes, bytes]) -> None:
+        """A row of the chain; raises PageError when it does not follow the one before.
+
+        The first one is a state, which holds the hash before it.
+        """
+        number, head, packed = row
+        previous = self._event
+        self._event = number, head
+        if previous is None:
+            sound = chain.linked([row]) == [row]
+        else:
+            sound = number == previous[0] + 1
+            sound = sound and head == chain.hash_of(previous[1], packed)
+        if not sound:
+            raise PageError(f"event {number} of the chain does not follow the others")
 
     def add_pair(self, key: Value, value: Value) -> None:
         """A pair of `meta`."""

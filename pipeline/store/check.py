@@ -26,6 +26,7 @@ from pipeline.store.pages import (
 from pipeline.store.rows import (
     blob_row,
     block_row,
+    chain_row,
     compacted_row,
     letter_row,
     meta_row,
@@ -174,6 +175,7 @@ class _Inspection:
             "segments": blob_row,
             "filters": blob_row,
             "patterns": lambda cell: pattern_row(cell, payload),
+            "chain": lambda cell: books.add_event(chain_row(cell, payload)),
         }
         for table, root in roots.items():
             before = len(self.found)
@@ -200,10 +202,7 @@ class _Inspection:
         if _field(page, _CHANGES) != _field(page, _VALID_FOR):
             raise PageError(f"page 1 is damaged at byte {_CHANGES} or {_VALID_FOR}")
         self._size = _field(page, _SIZE)
-        has_wal = bool(self._images.wal.frames)
-        if self._size > self._images.size or (
-            has_wal and self._size < self._images.size
-        ):
+        if self._size != self._images.size:
             raise PageError(f"page 1 says {self._size} pages, not {self._images.size}")
 
     def _page(self, number: int) -> Page:

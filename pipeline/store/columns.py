@@ -188,6 +188,11 @@ class StoredBlob:
             inflate, self._fetch(), field.codec, field.raw, field.name
         )
 
+    def drop_ahead(self) -> bool:
+        """Let go of what was read ahead, if nobody has asked for it: whether so."""
+        coming, self._coming = self._coming, None
+        return coming is not None
+
     @property
     def count(self) -> int:
         """How many values the directory says there are."""

@@ -40,8 +40,7 @@ Template = tuple[int, bytes, int, int]
 _FIXED: Final = struct.Struct("<9q")
 """id, first, last, committed, tier, rows, bytes, minimum, maximum"""
 
-TABLES_VERSION: Final = 5
-"""Version of the tables from which there are compacted blocks."""
+_INT64: Final = range(-1 << 63, 1 << 63)
 
 CHECKSUMS: Final = struct.Struct("<5I")
 """crc32 of counts, patterns, directory, runs and commits"""
@@ -92,11 +91,34 @@ class Compacted:
 
     @classmethod
     def unpack(cls, data: bytes) -> Compacted:
-        """What `pack` has made; it comes from our own process."""
-        values: list[Any] = msgpack.unpackb(data)
-        made = cls(*values)
-        made.templates[:] = [(*each,) for each in values[-2]]
+        """What `pack` has made in another process, which may be of another version.
+
+        Raises StoreError when it is something else.
+        """
+        try:
+            values: list[Any] = msgpack.unpackb(data)
+            made = cls(*values)
+            made.templates[:] = [(*each,) for each in values[-2]]
+            made._check()
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"what was made is no block: {error}") from None
         return made
+
+    def _check(self) -> None:
+        """Raise TypeError or ValueError unless the writer can store all of it."""
+        numbers = [self.first, self.last, self.committed, self.tier, self.rows]
+        numbers += [self.minimum, self.maximum, *self.replaces]
+        blobs = [self.counts, self.runs, self.commits, self.patterns, self.directory]
+        blobs += self.columns + self.filters
+        for pattern_id, template, first, last in self.templates:
+            numbers += first, last
+            blobs.append(template)
+            if type(pattern_id) is not int or not 0 < pattern_id < 1 << 64:
+                raise ValueError(f"a template's id is {pattern_id!r}")
+        if not all(type(each) is int and each in _INT64 for each in numbers):
+            raise ValueError("a number that is none of 64 bits")
+        if not all(type(each) is bytes for each in blobs):
+            raise TypeError("a part that is no bytes")
 
 
 def header_checksum(fixed: Sequence[int], checksums: bytes) -> int:

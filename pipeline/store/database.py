@@ -57,12 +57,29 @@ class Lock:
                 f"{database} is in use by process {holder or 'unknown'}; stop it first"
             )
             raise StoreError(text) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # on a full disk nobody learns who holds it
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Let others write; the file stays, because removing it would race."""
         os.close(self._file)
+
+
+def is_written(path: Path) -> bool:
+    """Whether somebody holds the right to write a database."""
+    try:
+        file = os.open(path.with_name(path.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def open_writer(path: Path, durability: str = "disk") -> Connection:

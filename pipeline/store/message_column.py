@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.batch.column import Column, Field
+from pipeline.batch.distinct import distinct
 from pipeline.batch.layout import MESSAGE, Codec, Kind
 from pipeline.batch.read import (
     Ints,
@@ -57,6 +58,9 @@ class Source(Protocol):
 
     def read_ahead(self) -> None:
         """Decompress in another thread what `data` will give."""
+
+    def drop_ahead(self) -> bool:
+        """Let go of that; whether nobody had asked for it."""
         ...
 
 
@@ -191,6 +195,11 @@ class MessageColumn(Column):
             if source is not None:
                 source.read_ahead()
 
+    def drop_ahead(self) -> bool:
+        """Let go of what was read ahead in vain, which `held_bytes` does not count."""
+        dropped = [source.drop_ahead() for source in self._sources if source]
+        return any(dropped)
+
     def forget(self) -> None:
         """Drop what can be read again."""
         super().forget()
@@ -306,7 +315,7 @@ class MessageColumn(Column):
         if self._opened is None:
             templates, slots = self._read_templates(), self._read_slots()
             if len(codes) <= _FEW:
-                return _Opened(templates, slots, np.unique(codes))
+                return _Opened(templates, slots, distinct(codes))
             every = np.arange(len(templates.slots))
             self._opened = _Opened(templates, slots, every)
         return self._opened

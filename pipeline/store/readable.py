@@ -34,6 +34,7 @@ from pipeline.store.rows import (
     blob_row,
     block_data,
     block_row,
+    chain_row,
     compacted_row,
     letter_row,
     meta_row,
@@ -57,6 +58,11 @@ _COMPACTED: Final = re.compile(
     rb"(?=[\x12-\x30]\x00[\x01-\x06\x08\x09]{9}\x34)", re.DOTALL
 )
 """A record of `compacted`: the id, nine integers, 20 bytes of checksums."""
+
+_EVENT: Final = re.compile(
+    rb"(?=[\x04-\x06]\x00\x4c(?:[\x80-\xff]{1,3})?[\x00-\x7f])", re.DOTALL
+)
+"""A record of `chain`: the id, 32 bytes of hash, a blob."""
 
 _BLOB: Final = re.compile(
     rb"(?=[\x03-\x06]\x00(?:[\x80-\xff]{1,3})?[\x00-\x7f])", re.DOTALL
@@ -95,6 +101,12 @@ class BlobFound(NamedTuple):
     data: bytes
 
 
+class EventFound(NamedTuple):
+    """A row of `chain`: only the one before tells whether it is sound."""
+
+    row: tuple[int, bytes, bytes]
+
+
 class LetterFound(NamedTuple):
     """A dead letter."""
 
@@ -108,7 +120,9 @@ class MetaFound(NamedTuple):
     value: Value
 
 
-Found = BlockFound | CompactedFound | PatternFound | LetterFound | MetaFound
+Found = (
+    BlockFound | CompactedFound | PatternFound | EventFound | LetterFound | MetaFound
+)
 
 
 def readable(images: Images, mark: Mark) -> Iterator[Found]:
@@ -166,6 +180,9 @@ def _other_row(images: Images, cell: Cell, done: set[int]) -> Iterator[Found]:
         return
     with suppress(PageError):
         yield PatternFound(pattern_row(cell, images.payload))
+        return
+    with suppress(PageError):
+        yield EventFound(chain_row(cell, images.payload))
         return
     with suppress(PageError):
         yield LetterFound(letter_row(cell, images.payload))
@@ -228,7 +245,7 @@ def _is_tree(images: Images, number: int) -> bool:
 
 def _recognised(data: bytes) -> Iterator[tuple[Cell, Kind]]:
     """What looks like a row, wherever it stands."""
-    for shape in (_BLOCK, _COMPACTED, _BLOB):
+    for shape in (_BLOCK, _COMPACTED, _BLOB, _EVENT):
         for found in shape.finditer(data):
             record = found.start()
             begin = _before(data, _before(data, record))

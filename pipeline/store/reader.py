@@ -6,26 +6,29 @@ reset.  Headers are read once, when their block is new.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zlib import crc32
 
 import numpy as np
 
 from pipeline.errors import ColumnError, FrameError, StoreError
 from pipeline.store import bloom, compacted, cuts
-from pipeline.store.block import (
-    Block,
-    Counts,
-    header_checksum,
-    parse_counts,
-    place_checksum,
-)
+from pipeline.store.attached import attach, open_with
+from pipeline.store.block import Block, Counts, parse_counts
 from pipeline.store.bound import bind
 from pipeline.store.columns import Directory, parse_directory
 from pipeline.store.database import Connection, DatabaseError, open_reader
+from pipeline.store.fresh import CHECKED, new_headers
+from pipeline.store.headers import (
+    Checked,
+    Header,
+    check_compacted,
+    check_header,
+    compacted_header_of,
+)
 from pipeline.store.kept import Kept
 from pipeline.store.live import Live
 from pipeline.store.opened import CompactedBlock, Covered
@@ -33,42 +36,8 @@ from pipeline.store.patterns import BlockPatterns, no_patterns, parse_patterns
 from pipeline.store.schema import COMPACTED, FILTER_BITS, PURGED
 from pipeline.store.template_table import Ids, TemplateTable, read_table
 
+__all__ = ["Header", "Reader"]
 
-class Header(NamedTuple):
-    """What a query knows of a block before it is opened; times in ns, inclusive."""
-
-    id: int
-    rows: int
-    size: int
-    minimum: int
-    maximum: int
-    first: int
-    """The commits that it covers, `first` to `last`."""
-
-    last: int
-    tier: int
-
-
-class _Checked(NamedTuple):
-    """The columns under a fresh header's CRC, and it."""
-
-    id: int
-    committed: int
-    tier: int
-    rows: int
-    size: int
-    minimum: int
-    maximum: int
-    header_crc: int
-    data_crc: int
-    counts: bytes
-    runs: bytes
-
-
-_CHECKED: Final = (
-    "SELECT id, committed, tier, rows, bytes, minimum, maximum, header_crc, data_crc,"
-    " counts, runs"
-)
 _COVERED: Final = (
     "SELECT id, first, last, committed, tier, rows, bytes, minimum, maximum,"
     " header_crc, checksums"
@@ -92,8 +61,22 @@ _COLUMN_BYTES: Final = 300
 class Reader:
     """The headers of the live blocks in the order of their commits; what is behind."""
 
-    def __init__(self, path: Path) -> None:
+    is_scoped = False
+
+    def __init__(
+        self, path: Path, attached: Sequence[Path] = (), *, needs_all: bool = True
+    ) -> None:
+        """`attached` are archives of this store, whose blocks count as its own.
+
+        One that can't be attached is an error, or it is left out until its file is
+        another.
+        """
         self.path = path
+        self.attached = attached
+        self._needs_all = needs_all
+        self._left_out: dict[Path, tuple[int, ...]] = {}
+        """Archives that could not be attached, and what their files were then."""
+
         self.headers: list[Header] = []
         self.generation = 0
         """Raised when a header went away; `headers` is a new list then."""
@@ -107,12 +90,17 @@ class Reader:
         self._segment: tuple[int, bytes] = (-1, b"")
         """The row of columns read last: the next column mostly stands in it too."""
 
+        self._damaged: set[int] = set()
+        """Keys of fresh blocks whose headers can't be true."""
+
         self._connection: Connection | None = None
         self._live: Live[Header] = Live()
         self._last_compacted = 0
         self._purged = 0
         self._has_compacted = False
-        self._file = (0, 0)
+        self.file = (0, 0)
+        """Device and inode of the database, which another may take the place of."""
+
         self._counts: Kept[Counts] = Kept(_COUNTS_KEPT)
         self._patterns: Kept[BlockPatterns] = Kept(_PATTERNS_KEPT)
         self._directories: Kept[tuple[Covered, Directory]] = Kept(_COUNTS_KEPT)
@@ -126,23 +114,21 @@ class Reader:
         try:
             self._see_new()
         finally:
-            self._execute("COMMIT")
+            # nothing was written; a row that can't be read would fail a COMMIT, too
+            self._execute("ROLLBACK")
 
     def _see_new(self) -> None:
         if not self._has_compacted:  # a database that no ingester has opened yet
-            ((version,),) = self._fetch("PRAGMA user_version")
-            self._has_compacted = version >= compacted.TABLES_VERSION
+            # the table itself: a flipped bit of user_version would hide its blocks
+            found = "SELECT 1 FROM sqlite_master WHERE name = 'compacted'"
+            self._has_compacted = bool(self._fetch(found))
         purged = self._read_purged()
         if purged != self._purged:
             self._begin_anew()
             self._purged = purged
-        fresh = self._fetch(
-            "SELECT id, rows, bytes, minimum, maximum, id, id, tier FROM blocks"
-            " WHERE id > ? ORDER BY id",
-            (self.newest,),
-        )
+        headers = new_headers(self._each, self.newest, self._damaged)
         joined = self._new_compacted()
-        self._add([Header(*row) for row in fresh + joined])
+        self._add(headers + [compacted_header_of(row) for row in joined])
 
     def _read_purged(self) -> int:
         found = self._fetch("SELECT value FROM meta WHERE key = ?", (PURGED,))
@@ -152,8 +138,7 @@ class Reader:
         if not self._has_compacted:
             return []
         return self._fetch(
-            "SELECT id, rows, bytes, minimum, maximum, first, last, tier FROM compacted"
-            " WHERE id > ? ORDER BY id",
+            f"{_COVERED} FROM compacted WHERE id > ? ORDER BY id",
             (self._last_compacted,),
         )
 
@@ -170,7 +155,7 @@ class Reader:
             self.headers.extend(new)
 
     def _begin_anew(self) -> None:
-        self.headers, self._live = [], Live()
+        self.headers, self._live, self._damaged = [], Live(), set()
         self.generation += 1
         self.newest = self._last_compacted = self._purged = 0
 
@@ -181,10 +166,11 @@ class Reader:
         except FileNotFoundError:
             # between its renames, a damaged one can still be read
             return self._connection is not None
-        if self._connection is None or self._file != (found.st_dev, found.st_ino):
+        is_open = self._connection is not None and not self._has_come()
+        if not is_open or self.file != (found.st_dev, found.st_ino):
             self.close()
-            self._file = (found.st_dev, found.st_ino)
-            self._connection = open_reader(self.path)
+            self.file = (found.st_dev, found.st_ino)
+            self._open()
             self._has_compacted = False
             self._begin_anew()
             self._counts.clear()
@@ -194,6 +180,29 @@ class Reader:
             self._segment = (-1, b"")
         return True
 
+    @property
+    def unattached(self) -> int:
+        """Archives whose entries are missing."""
+        return len(self._left_out)
+
+    def _has_come(self) -> bool:
+        """Whether an archive that was left out may be attached by now."""
+        left_out = self._left_out.items()
+        return any(_stamp(path) != stamp for path, stamp in left_out)
+
+    def _open(self) -> None:
+        if self._needs_all:
+            self._connection = open_reader(self.path)
+            try:
+                attach(self._connection, self.attached)
+            except StoreError:
+                self.close()
+                raise
+            return
+        stamps = {path: _stamp(path) for path in self.attached}
+        self._connection, left_out = open_with(self.path, self.attached)
+        self._left_out = {path: stamps[path] for path in left_out}
+
     def load(self, header: Header) -> Block:
         """The block, its checksums compared; of a compacted one only the directory.
 
@@ -202,13 +211,15 @@ class Reader:
         """
         if header.id >= COMPACTED:
             return self._load_compacted(header.id)
-        found = self._fetch(f"{_CHECKED}, data FROM blocks WHERE id = ?", (header.id,))
+        found = self._fetch(f"{CHECKED}, data FROM blocks WHERE id = ?", (header.id,))
         if not found:
             raise _gone(header.id)
         *columns, data = found[0]
+        head = Checked(*columns)
+        check_header(head)
+        if type(data) is not bytes:
+            raise StoreError(f"block {header.id} is damaged: it has no data")
         self.fetched += len(data)
-        head = _Checked(*columns)
-        _check_header(head)
         if crc32(data) != head.data_crc:
             raise StoreError(f"block {header.id} is damaged: its data's CRC is wrong")
         return Block(head.id, data, head.runs, head.committed)
@@ -264,10 +275,10 @@ class Reader:
             if block_id not in rows:
                 raise _gone(block_id)
             *fixed, header_crc, checksums, blob = rows[block_id]
-            self.fetched += len(blob)
-            _check_compacted(fixed, header_crc, checksums)
+            check_compacted(fixed, header_crc, checksums)
             crcs = compacted.CHECKSUMS.unpack(checksums)
-            if crc32(blob) != crcs[_BLOBS.index(name)]:
+            self.fetched += len(blob) if type(blob) is bytes else 0
+            if type(blob) is not bytes or crc32(blob) != crcs[_BLOBS.index(name)]:
                 raise StoreError(
                     f"block {block_id} is damaged: its {name}' CRC is wrong"
                 )
@@ -292,11 +303,11 @@ class Reader:
         return found
 
     def _fresh_counts(self, block_id: int) -> Counts:
-        found = self._fetch(f"{_CHECKED} FROM blocks WHERE id = ?", (block_id,))
+        found = self._fetch(f"{CHECKED} FROM blocks WHERE id = ?", (block_id,))
         if not found:
             raise _gone(block_id)
-        head = _Checked(*found[0])
-        _check_header(head)
+        head = Checked(*found[0])
+        check_header(head)
         return parse_counts(head.counts)
 
     def patterns(self, block_ids: Sequence[int]) -> list[BlockPatterns]:
@@ -358,26 +369,25 @@ class Reader:
     def _fetch(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         if self._connection is None:
             return []
+        return list(self._each(statement, values))
+
+    def _each(self, statement: str, values: tuple[Any, ...]) -> Iterator[Any]:
+        """One by one: to be taken at once, all of them."""
+        assert self._connection is not None
         try:
-            return self._connection.execute(statement, values).fetchall()
+            yield from self._connection.execute(statement, values)
         except DatabaseError as error:
             raise StoreError(f"{self.path} can't be read: {error}") from None
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What a file is; of none it is empty."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _gone(block_id: int) -> StoreError:
     return StoreError(f"block {block_id} is not there any more")
-
-
-def _check_header(head: _Checked) -> None:
-    base = header_checksum(
-        head.rows, head.minimum, head.maximum, head.data_crc, head.counts, head.runs
-    )
-    place = place_checksum(head.id, head.committed, head.tier, head.size, base)
-    # before version 3 of the tables it did not cover the place
-    if head.header_crc not in (place, base):
-        raise StoreError(f"block {head.id} is damaged: its header's CRC is wrong")
-
-
-def _check_compacted(fixed: list[int], header_crc: int, checksums: bytes) -> None:
-    if header_crc != compacted.header_checksum(fixed, checksums):
-        raise StoreError(f"block {fixed[0]} is damaged: its header's CRC is wrong")

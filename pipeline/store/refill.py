@@ -9,12 +9,27 @@ the filters is kept, and the table is made complete from the blocks' own templat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from pipeline.batch.layout import MESSAGE, REQUIRED, SHAPE
 from pipeline.errors import FrameError
 from pipeline.store.bound import is_sound
+from pipeline.store.chain import (
+    NO_HASH,
+    SALVAGED,
+    Held,
+    State,
+    compacted_head,
+    digest_of,
+    fresh_head,
+    hash_of,
+    linked,
+    pack,
+    restated,
+    unpack,
+)
 from pipeline.store.columns import (
     Fetch,
     Stored,
@@ -36,6 +51,7 @@ from pipeline.store.patterns import parse_patterns
 from pipeline.store.readable import (
     BlockFound,
     CompactedFound,
+    EventFound,
     LetterFound,
     MetaFound,
     PatternFound,
@@ -63,6 +79,7 @@ _TEXTS: Final = {
     "segments": "INSERT OR IGNORE INTO segments VALUES (?, ?)",
     "filters": "INSERT OR IGNORE INTO filters VALUES (?, ?)",
     "patterns": "INSERT OR IGNORE INTO patterns VALUES (?, ?, ?, ?, ?)",
+    "chain": "INSERT INTO chain VALUES (?, ?, ?)",
     "letters": "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?)",
     "meta": "INSERT OR IGNORE INTO meta VALUES (?, ?)",
 }
@@ -77,18 +94,24 @@ class _Range(NamedTuple):
     rows: int
     committed: int
     runs: bytes
+    head: bytes
+    """What the chain's digest covers of its header."""
 
 
 class Refill:
     """One salvage: fill, then `live` blocks for the ledger."""
 
-    def __init__(self, connection: Connection, images: Images, ledger: Ledger) -> None:
+    def __init__(
+        self, connection: Connection, images: Images, ledger: Ledger, now: int
+    ) -> None:
         self._connection = connection
+        self._now = now
         self._images = images
         self._ledger = ledger
         self._fresh: list[_Range] = []
         self._compacted: dict[int, CompactedRow] = {}
         self._meta: dict[str, Any] = {}
+        self._events: list[tuple[int, bytes, bytes]] = []
 
     def run(self) -> None:
         """Write every row that can be kept, and tell the ledger."""
@@ -98,7 +121,10 @@ class Refill:
         self._keep_complete(directories, self._keep_blobs(directories))
         live: Live[_Range] = Live()
         for block in sorted(self._fresh) + [
-            _Range(row.id, row.first, row.last, row.rows, row.committed, row.runs)
+            _Range(
+                *(row.id, row.first, row.last, row.rows, row.committed, row.runs),
+                compacted_head(row[:9], row.header_crc, row.checksums),
+            )
             for _, row in sorted(self._compacted.items())
         ]:
             live.add(block)
@@ -106,12 +132,29 @@ class Refill:
         for block in live.items:
             if block.rows:
                 self._ledger.add_block(block.rows, block.runs, block.committed)
+        self._chain([block for block in live.items if block.rows])
         self._ledger.add_numbers(self._number(LAST))
         for key, value in self._meta.items():
             if key.startswith(DELETED) and isinstance(value, int):
                 with suppress(ValueError):
                     producer = bytes.fromhex(key.removeprefix(DELETED))
                     self._ledger.deleted[producer] = value
+
+    def _chain(self, live: Sequence[_Range]) -> None:
+        """What is sound of the chain, and an event of what there is now."""
+        state, number, head = State(), 0, NO_HASH
+        for row in linked(sorted(self._events)):
+            self._insert("chain", row)
+            number, head = row[:2]
+            state.apply(unpack(row[2]))
+        blocks = []
+        for block in live:
+            held = state.live.get(block.id)
+            if held is None or held[1:4] != block[1:4]:
+                held = Held(*block[:4], digest_of(block.head), is_whole=False)
+            blocks.append(held)
+        event = pack(restated(blocks, state, SALVAGED, head, self._now))
+        self._insert("chain", (number + 1, hash_of(head, event), event))
 
     def close(self, last: int) -> int:
         """Set the counters right for so many commits; how many blocks were lost."""
@@ -144,12 +187,17 @@ class Refill:
             case BlockFound(row, data):
                 self._insert("blocks", (*row, data))
                 self._fresh.append(
-                    _Range(row.id, row.id, row.id, row.rows, row.committed, row.runs)
+                    _Range(
+                        *(row.id, row.id, row.id, row.rows, row.committed, row.runs),
+                        fresh_head(*row[:7], row.header_crc, row.data_crc),
+                    )
                 )
             case CompactedFound(compacted):
                 self._compacted[compacted.id] = compacted
             case PatternFound(pattern):
                 self._insert("patterns", pattern)
+            case EventFound(event):
+                self._events.append(event)
             case LetterFound(values):
                 self._insert("letters", values)
             case MetaFound(key, value):

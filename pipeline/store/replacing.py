@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.errors import StoreError
+from pipeline.store.block import Sealed
 from pipeline.store.bound import bind
 from pipeline.store.compacted import Compacted, Template, header_checksum, tombstone
 from pipeline.store.cuts import cut, every_key
@@ -37,11 +38,18 @@ class Range(NamedTuple):
     first: int
     last: int
     rows: int
+    size: int = 0
+    """Bytes of its data; what the header takes comes on top."""
+
+    committed: int = 0
+    """When the newest of its commits was, in ns."""
 
 
 class _Replaced(NamedTuple):
     by: int
     block: Range
+    is_dropped: bool
+    """Whether nothing has its rows now."""
 
 
 class Replacing:
@@ -53,8 +61,10 @@ class Replacing:
         self._replaced: deque[_Replaced] = deque()
         """Rows that another block stands for, in the order that they were replaced."""
 
-        rows = "SELECT id, id, id, rows FROM blocks ORDER BY id"
-        compacted = "SELECT id, first, last, rows FROM compacted ORDER BY id"
+        rows = "SELECT id, id, id, rows, bytes, committed FROM blocks ORDER BY id"
+        compacted = (
+            "SELECT id, first, last, rows, bytes, committed FROM compacted ORDER BY id"
+        )
         for statement in (rows, compacted):
             for row in connection.execute(statement):
                 self._note(Range(*row))
@@ -71,19 +81,40 @@ class Replacing:
         ends = [block.last for block in self._live.items[-1:]]
         return max([0, self._meta(LAST), self._meta(REMOVED), *ends])
 
-    def note(self, numbers: Iterable[int], rows: Iterable[int]) -> None:
+    def note(self, numbers: Iterable[int], blocks: Iterable[Sealed], now: int) -> None:
         """See blocks that were committed."""
-        for number, count in zip(numbers, rows, strict=True):
-            self._note(Range(number, number, number, count))
+        for number, block in zip(numbers, blocks, strict=True):
+            size = len(block.data)
+            self._note(Range(number, number, number, block.rows, size, now))
+
+    @property
+    def live(self) -> Sequence[Range]:
+        """The blocks that count, in the order of their commits."""
+        return [block for block in self._live.items if block.rows]
+
+    @property
+    def dropped_bytes(self) -> int:
+        """Of data under tombstones, which is there for those who are reading it."""
+        return sum(each.block.size for each in self._replaced if each.is_dropped)
+
+    @property
+    def replaced_bytes(self) -> int:
+        """Of all data that is there only for those who are reading it."""
+        return sum(each.block.size for each in self._replaced)
 
     def _note(self, block: Range) -> None:
         replaced = [each for each in self._live.add(block) if each.rows]
-        self._replaced += (_Replaced(block.id, each) for each in replaced)
-        if not block.rows:  # a tombstone goes when nothing is left under it
-            self._replaced.append(_Replaced(block.id, block))
+        gone = not block.rows
+        self._replaced += (_Replaced(block.id, each, gone) for each in replaced)
+        if gone:  # a tombstone goes when nothing is left under it
+            self._replaced.append(_Replaced(block.id, block, gone))
 
-    def check(self, block: Compacted) -> None:
-        """Raise StoreError unless it replaces just the live blocks of its commits."""
+    def check(self, block: Compacted, gone: int | None = None) -> int:
+        """Of the rows that it replaces, how many it is without.
+
+        Raises StoreError unless it replaces just the live blocks of its commits.
+        `gone` is how many it is to be without; None: any.
+        """
         live = [
             each.id for each in self._live.within(block.first, block.last) if each.rows
         ]
@@ -92,6 +123,13 @@ class Replacing:
                 f"commits {block.first} to {block.last} are in blocks {live} by now,"
                 f" not in {block.replaces}"
             )
+        rows = sum(each.rows for each in self._live.within(block.first, block.last))
+        if gone is not None and rows - block.rows != gone:
+            raise StoreError(
+                f"{block.rows} rows in place of {rows} of commits {block.first} to"
+                f" {block.last}; {gone} were to go"
+            )
+        return rows - block.rows
 
     def tombstone(self, first: int, last: int, now: int) -> Compacted:
         """What drops the blocks of these commits; StoreError when one has more."""
@@ -131,7 +169,12 @@ class Replacing:
     def inserted(self, number: int, block: Compacted) -> None:
         """Its transaction has ended."""
         self.last_compacted = number
-        self._note(Range(number, block.first, block.last, block.rows))
+        self._note(
+            Range(
+                *(number, block.first, block.last, block.rows),
+                *(block.size, block.committed),
+            )
+        )
 
     def _insert_blobs(self, number: int, block: Compacted) -> None:
         self._connection.executemany(
@@ -222,7 +265,7 @@ class Replacing:
     def purged(self, count: int) -> None:
         """The transaction of a purge of so many rows has ended."""
         for _ in range(count):
-            _, block = self._replaced.popleft()
+            block = self._replaced.popleft().block
             if not block.rows:
                 self._live.discard(block)
 
@@ -231,6 +274,17 @@ class Replacing:
             f"DELETE FROM {table} WHERE id = ?",  # noqa: S608 - one of ours
             ((each,) for each in ids),
         )
+
+    def text(self, key: str) -> str | None:
+        """What `meta` has under a key."""
+        found = self._connection.execute(
+            "SELECT value FROM meta WHERE key = ?", (key,)
+        ).fetchone()
+        return None if found is None else str(found[0])
+
+    def set_text(self, key: str, value: str) -> None:
+        """Put something into `meta`."""
+        self._set_meta(key, value)
 
     def _meta(self, key: str) -> int:
         found = self._connection.execute(

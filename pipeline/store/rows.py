@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from pipeline.batch.pack import pack
+from pipeline.errors import StoreError
 from pipeline.store import compacted
 from pipeline.store.block import header_checksum, place_checksum
+from pipeline.store.chain import unpack
 from pipeline.store.pages import (
     Cell,
     PageError,
@@ -35,6 +37,7 @@ since does not have them."""
 
 COMPACTED_COLUMNS: Final = 16
 PATTERN_COLUMNS: Final = 5
+CHAIN_COLUMNS: Final = 3
 LETTER_COLUMNS: Final = 7
 META_COLUMNS: Final = 2
 _PAYLOAD_MOST: Final = 1 << 30
@@ -174,6 +177,19 @@ def pattern_row(cell: Cell, payload: Payload) -> tuple[int, bytes, int, int, int
     if template_row(*row[:4]) != row:
         raise PageError(f"pattern {cell.key} does not match its checksum")
     return row
+
+
+def chain_row(cell: Cell, payload: Payload) -> tuple[int, bytes, bytes]:
+    """A row of `chain`, an event in it; raises PageError."""
+    values = _values(cell, CHAIN_COLUMNS, payload)
+    row = (cell.key, values[1], values[2])
+    if not isinstance(row[1], bytes) or not isinstance(row[2], bytes):
+        raise PageError("not a row of chain")
+    try:
+        unpack(row[2])
+    except StoreError as error:
+        raise PageError(f"row {cell.key} of chain: {error}") from None
+    return row  # type: ignore[return-value]
 
 
 def producer_row(cell: Cell, payload: Payload) -> list[Value]:

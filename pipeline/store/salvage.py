@@ -91,7 +91,7 @@ def _heal(path: Path, now: int, say: Say, *, synced: bool) -> None:
         say(f"{path} is damaged: {'; '.join(flaws[:_SHOWN])}{more}")
         say(f"salvaging every block that can be read from {path}")
         stamp = _stamp(path, now)
-        salvaged = _build(path, images, found, stamp)
+        salvaged = _build(path, images, found, stamp, now)
     finally:
         images.close()
     _put_in_place(path, stamp)
@@ -139,13 +139,15 @@ def _put_in_place(path: Path, stamp: str) -> None:
     sync(path.parent)
 
 
-def _build(path: Path, images: Images, found: Findings, stamp: str) -> Salvaged:
+def _build(
+    path: Path, images: Images, found: Findings, stamp: str, now: int
+) -> Salvaged:
     """The fresh file, under its second name."""
     building = _beside(path, _BUILDING)
     connection = open_fresh(building)
     try:
         connection.execute("BEGIN")
-        salvaged = _fill(connection, images, found, stamp)
+        salvaged = _fill(connection, images, found, stamp, now)
         connection.execute("COMMIT")
         os.chmod(building, path.stat().st_mode & 0o7777)
         finish_fresh(connection, building)
@@ -162,10 +164,10 @@ def _build(path: Path, images: Images, found: Findings, stamp: str) -> Salvaged:
 
 
 def _fill(
-    connection: Connection, images: Images, found: Findings, stamp: str
+    connection: Connection, images: Images, found: Findings, stamp: str, now: int
 ) -> Salvaged:
     ledger = Ledger()
-    refill = Refill(connection, images, ledger)
+    refill = Refill(connection, images, ledger, now)
     refill.run()
     account = ledger.close(rebuild="producers" not in found.sound_tables)
     connection.executemany(

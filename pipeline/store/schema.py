@@ -104,6 +104,15 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         ) STRICT
         """,
     ),
+    (
+        """
+        CREATE TABLE chain (
+            id    INTEGER PRIMARY KEY,
+            hash  BLOB NOT NULL,
+            event BLOB NOT NULL
+        ) STRICT
+        """,
+    ),
 )
 
 VERSION: Final = len(STEPS)
@@ -135,6 +144,9 @@ REMOVED_COMPACTED: Final = "compacted_removed"
 
 PURGED: Final = "purged"
 """Key of `meta`: raised when a block goes away that no other block replaces."""
+
+CLOCK: Final = "clock"
+"""Key of `meta`: when the clock was last looked at, and its jumps, as JSON."""
 
 DELETED: Final = "deleted "
 """Begin of keys of `meta`, then a producer's id as hex digits: how many of its stored

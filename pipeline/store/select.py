@@ -24,12 +24,17 @@ def select(batch: Batch, keep: Mask) -> Batch:
         present = batch.present(name)
         places = np.flatnonzero(keep if present is None else keep[present])
         if len(places):
-            data = _PICK[column.kind](column, places)
+            data = pick(column, places)
             columns[name] = _made(name, column.kind, len(places), data)
             column.forget()
     if SHAPE in batch.columns:
-        columns = _shaped(batch, keep, columns)
+        columns = shaped(batch, keep, columns)
     return Batch(rows, columns, sum(len(each.data) for each in columns.values()), b"")
+
+
+def pick(column: Column, places: Ints) -> bytes:
+    """The bytes of a column of these values of it."""
+    return _PICK[column.kind](column, places)
 
 
 def _made(name: str, kind: Kind, count: int, data: bytes) -> Column:
@@ -37,7 +42,7 @@ def _made(name: str, kind: Kind, count: int, data: bytes) -> Column:
     return Column(Field(name, kind, Codec.PLAIN, count, size, size), data)
 
 
-def _shaped(batch: Batch, keep: Mask, columns: dict[str, Column]) -> dict[str, Column]:
+def shaped(batch: Batch, keep: Mask, columns: dict[str, Column]) -> dict[str, Column]:
     """The columns with the shapes of the kept rows, over the columns that are left."""
     shape = batch.columns[SHAPE]
     used, codes = np.unique(shape.codes[keep], return_inverse=True)
@@ -49,7 +54,12 @@ def _shaped(batch: Batch, keep: Mask, columns: dict[str, Column]) -> dict[str, C
     place = {name: at for at, name in enumerate([*required, SHAPE, *optional])}
     members = [
         np.array(
-            sorted(place[names[old]] for old in shape.dictionary[code].tolist()), "<u2"
+            sorted(
+                place[names[old]]
+                for old in shape.dictionary[code].tolist()
+                if names[old] in place
+            ),
+            "<u2",
         ).tobytes()
         for code in used.tolist()
     ]

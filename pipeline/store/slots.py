@@ -68,6 +68,9 @@ def _bit_table() -> npt.NDArray[np.uint64]:
 
 
 _BITS: Final = _bit_table()
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 by the golden ratio: Knuth's multiplicative hash (TAOCP 3, 6.4)."""
+
 _SIZE_SHIFT: Final = np.uint64(40)
 _DIGITS: Final = np.uint64((1 << 10) - 1)
 _HEX_DIGITS: Final = np.uint64((1 << 16) - 1)
@@ -203,9 +206,7 @@ class Slots:
         bits[text] |= _union(self.text, self._ends[self._firsts[text]] + 1)
         sizes = np.where(self._forms == HEX, size + self._widths, 0)
         bits |= sizes.astype(np.uint64) << _SIZE_SHIFT
-        kinds, of_slots = np.unique(bits, return_inverse=True)
-        narrow = np.uint16 if len(kinds) < 1 << 16 else np.uint32
-        return Held(kinds, of_slots.astype(narrow))
+        return _shared(bits)
 
     def lacking(self, run: bytes) -> Mask:
         """Slots of texts without affixes, if none of all texts has a folded run."""
@@ -252,6 +253,21 @@ class Slots:
                 part = plane[places].astype(np.uint64) << np.uint64(8 * level)
                 numbers[chosen] += part
         return numbers
+
+
+def _shared(bits: npt.NDArray[np.uint64]) -> Held:
+    """Equal bits of slots stand once, or nearly: two that have the same hash may
+    alternate. Sorting 16 bits takes a tenth of what sorting 64 does."""
+    hashes = (bits * _SPREAD >> np.uint64(48)).astype(np.uint16)
+    order = np.argsort(hashes, kind="stable")
+    ordered = bits[order]
+    is_new = np.ones(len(order), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    kinds = ordered[is_new]
+    of_slots = np.empty(len(order), np.int64)
+    of_slots[order] = np.cumsum(is_new) - 1
+    narrow = np.uint16 if len(kinds) < 1 << 16 else np.uint32
+    return Held(kinds, of_slots.astype(narrow))
 
 
 def _union(data: U8, starts: Ints) -> npt.NDArray[np.uint64]:

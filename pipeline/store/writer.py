@@ -18,6 +18,8 @@ from pipeline.delivery.stream import Stream
 from pipeline.errors import DamageError, StoreError
 from pipeline.limits import DEAD_LETTER_BYTES
 from pipeline.store.block import Sealed, place_checksum
+from pipeline.store.chain import COMPACTION, DELETION
+from pipeline.store.chaining import Chaining
 from pipeline.store.compacted import Compacted
 from pipeline.store.database import (
     DatabaseError,
@@ -34,10 +36,10 @@ from pipeline.store.producers import (
     forget,
     values_of,
 )
-from pipeline.store.replacing import Replacing
+from pipeline.store.replacing import Range, Replacing
 from pipeline.store.rows import sealed_row
 from pipeline.store.salvage import Say, heal, suspect
-from pipeline.store.schema import FORGOTTEN
+from pipeline.store.schema import FORGOTTEN, PAGE_BYTES
 
 DEAD_LETTERS_MAX: Final = 10_000
 """Rows kept: the counters go on, and 40 MB of copies tell what went wrong."""
@@ -59,6 +61,22 @@ class DeadLetter(NamedTuple):
     producer: bytes | None
     size: int
     body: bytes
+
+
+class Stock(NamedTuple):
+    """What is stored, the oldest first, and what it takes; bytes."""
+
+    blocks: Sequence[Range]
+    file_bytes: int
+    free_bytes: int
+    """Of pages in the file that nothing uses."""
+
+    wal_bytes: int
+    dropped_bytes: int
+    """Of blocks that count no more, until nobody reads them any more."""
+
+    replaced_bytes: int
+    """Of these and of those that others have taken the place of."""
 
 
 class Writer:
@@ -91,6 +109,10 @@ class Writer:
             " coalesce((SELECT max(block) FROM producers), 0))"
         ).fetchone()
         self._replacing = Replacing(self._connection)
+        self._chain = Chaining(self._connection)
+        with self._transaction():
+            self._chain.begin(self._replacing.live, clock.now_ns())
+        self._chain.written()
         self.last_block: int = max(last, self._replacing.last_commit())
 
     @property
@@ -133,42 +155,83 @@ class Writer:
             self._forget(forgotten)
             self._insert_marks(marks, self.last_block + len(blocks))
             self._insert_letters(letters)
+            self._chain.commit(now)
+        self._chain.written()
         numbers = range(self.last_block + 1, self.last_block + len(blocks) + 1)
-        self._replacing.note(numbers, [block.rows for block in blocks])
+        self._replacing.note(numbers, blocks, now)
+        for number, block in zip(numbers, blocks, strict=True):
+            self._chain.add(number, block, now)
         self.last_block += len(blocks)
         self._changed = self._unsynced
         return self.last_block
 
-    def swap(self, block: Compacted) -> int:
+    def swap(self, block: Compacted, gone: int | None = None, reason: str = "") -> int:
         """Commit a block in the place of those it replaces; its id.
 
-        Raises StoreError when they are not the live blocks of its commits any more, and
-        as `commit`.
+        `gone` is how many of their rows it must be without; None: any. `reason` is why
+        they go, for the chain. Raises StoreError when they are not the live blocks of
+        its commits any more, and as `commit`.
         """
-        self._replacing.check(block)
+        fewer = self._replacing.check(block, gone)
+        reason = reason or (DELETION if fewer else COMPACTION)
         with self._transaction():
             number = self._replacing.insert(block)
+            self._chain.swap(number, block, reason, clock.now_ns())
+        self._chain.written()
         self._replacing.inserted(number, block)
         self._changed = self._unsynced
         return number
 
-    def drop(self, first: int, last: int, now: int) -> int:
+    def drop(self, first: int, last: int, now: int, reason: str = "") -> int:
         """Make the blocks of these commits vanish; the id of what stands for them.
 
         Raises StoreError when a block has other commits too, and as `commit`.
         """
-        return self.swap(self._replacing.tombstone(first, last, now))
+        return self.swap(self._replacing.tombstone(first, last, now), reason=reason)
 
-    def purge(self, up_to: int, limit: int) -> int:
+    def purge(self, up_to: int, limit: int, *, is_short: bool = False) -> int:
         """Delete at most `limit` rows that blocks up to this id have replaced.
 
         The caller says by `up_to` (an id that `swap` gave) which nobody reads any more;
-        what is returned is how many rows there were.
+        what is returned is how many rows there were. Many builds of SQLite write zeros
+        over all that goes, which takes that room in the WAL: not if `is_short`.
         """
-        with self._transaction():
+        with self._transaction(), self._without_zeros(wanted=is_short):
             count = self._replacing.purge(up_to, limit)
         self._replacing.purged(count)
         return count
+
+    def stock(self) -> Stock:
+        """What is stored, and what it takes on disk. Raises StoreError."""
+        try:
+            ((pages,),) = self._connection.execute("PRAGMA page_count")
+            ((free,),) = self._connection.execute("PRAGMA freelist_count")
+        except DatabaseError as error:
+            raise StoreError(f"{self.path} can't be read: {error}") from None
+        wal = size_on_disk(self.path.with_name(self.path.name + "-wal"))
+        return Stock(
+            blocks=self._replacing.live,
+            file_bytes=pages * PAGE_BYTES,
+            free_bytes=free * PAGE_BYTES,
+            wal_bytes=wal,
+            dropped_bytes=self._replacing.dropped_bytes,
+            replaced_bytes=self._replacing.replaced_bytes,
+        )
+
+    def note(self, key: str) -> str | None:
+        """What `keep_note` has kept under a key of `meta`."""
+        return self._replacing.text(key)
+
+    def chain_up(self) -> None:
+        """Put all blocks into the chain; raises as `commit`."""
+        with self._transaction():
+            self._chain.flush(clock.now_ns())
+        self._chain.written()
+
+    def keep_note(self, key: str, text: str) -> None:
+        """Keep a text in `meta`; raises as `commit`."""
+        with self._transaction():
+            self._replacing.set_text(key, text)
 
     def vacuum(self, pages: int) -> int:
         """Give at most so many free pages back to the disk; how many are left."""
@@ -197,6 +260,18 @@ class Writer:
             self._roll_back()
             raise
 
+    @contextmanager
+    def _without_zeros(self, *, wanted: bool) -> Iterator[None]:
+        ((before,),) = self._connection.execute("PRAGMA secure_delete")
+        if wanted:
+            self._connection.execute("PRAGMA secure_delete = 0").fetchone()
+        try:
+            yield
+        finally:
+            if wanted:
+                again = f"PRAGMA secure_delete = {before}"
+                self._connection.execute(again).fetchone()
+
     @property
     def needs_sync(self) -> bool:
         """Whether a commit has ended that a power cut would take."""
@@ -213,12 +288,16 @@ class Writer:
         except OSError as error:
             raise StoreError(f"{wal} can't be synced: {error.strerror}") from None
 
-    def checkpoint(self) -> None:
-        """Move what the WAL holds to the database, when it is worth it."""
+    def checkpoint(self, *, at_once: bool = False) -> None:
+        """Move what the WAL holds to the database, when it is worth it.
+
+        `at_once`: whatever it holds, and give its room back.
+        """
         wal = size_on_disk(self.path.with_name(self.path.name + "-wal"))
-        if wal < _CHECKPOINT_BYTES:
+        if wal < (1 if at_once else _CHECKPOINT_BYTES):
             return
         mode = "RESTART" if wal > _RESTART_BYTES else "PASSIVE"
+        mode = "TRUNCATE" if at_once else mode
         try:
             self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except DatabaseError as error:
@@ -226,6 +305,8 @@ class Writer:
 
     def close(self) -> None:
         """Close the database, which empties the WAL, and let go of the lock."""
+        with suppress(StoreError):  # the next start does it
+            self.chain_up()
         self._connection.close()
         self._lock.release()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.batch import encode, pack
+from pipeline.batch import encode, pack, values
 from pipeline.batch.check import check
 from pipeline.batch.decode import Batch, parse
 from pipeline.batch.encode import encode_rows
@@ -192,12 +192,12 @@ def test_the_encoder_refuses_what_the_other_side_would(row: Entry) -> None:
 @pytest.fixture
 def lawless(monkeypatch: pytest.MonkeyPatch) -> None:
     """An encoder that knows no limits, as a sender of another make may be."""
-    for name in ("MESSAGE_BYTES", "SOURCE_BYTES", "TAG_BYTES", "TRACE_ID_BYTES"):
+    for name in ("MESSAGE_BYTES", "SOURCE_BYTES"):
         monkeypatch.setattr(encode, name, 1 << 30)
-    for name in ("METADATA_BYTES", "TAGS_MAX"):
-        monkeypatch.setattr(encode, name, 1 << 30)
+    for name in ("TAG_BYTES", "TRACE_ID_BYTES", "METADATA_BYTES", "TAGS_MAX"):
+        monkeypatch.setattr(values, name, 1 << 30)
     monkeypatch.setattr(pack, "NESTING", 1 << 30)
-    monkeypatch.setattr(encode._text, "__defaults__", (1 << 30,))
+    monkeypatch.setattr(values.encode_text, "__defaults__", (1 << 30,))
 
 
 @pytest.mark.usefixtures("lawless")

@@ -25,6 +25,21 @@ from pipeline.delivery.spool.records import Batch as SpooledBatch
 from pipeline.delivery.spool.records import pack_batch as pack_spooled
 from pipeline.entry import Entry
 from pipeline.store.block import Block, Part, seal_block
+from pipeline.store.chain import (
+    BEGUN,
+    DELETION,
+    NO_HASH,
+    Held,
+    State,
+    added,
+    compacted_head,
+    digest_of,
+    fresh_head,
+    hash_of,
+    restated,
+    swapped,
+)
+from pipeline.store.chain import pack as pack_event
 from pipeline.store.compacted import Compacted, compact
 from pipeline.wire.frame import (
     Acknowledgement,
@@ -121,6 +136,25 @@ def spool() -> bytes:
     return data
 
 
+def chained() -> list[tuple[int, bytes, bytes]]:
+    """A chain that begins, two fresh blocks, and one in their place without a row."""
+    made: list[tuple[int, bytes, bytes]] = []
+    head = NO_HASH
+    digest = digest_of(fresh_head(*range(9)), [b"counts"], [b"runs"], [b"data"])
+    blocks = [Held(number, number, number, 8, digest, True) for number in (1, 2)]
+    numbers = digest_of(compacted_head(range(9), 9, bytes(20)))
+    merged = Held((1 << 40) + 1, 1, 2, 15, numbers, False)
+    for event in (
+        restated([], State(), BEGUN, NO_HASH, START),
+        added(blocks, START + 1),
+        swapped(merged, [1, 2], DELETION, START + 2),
+    ):
+        packed = pack_event(event)
+        head = hash_of(head, packed)
+        made.append((len(made) + 1, head, packed))
+    return made
+
+
 def files() -> dict[str, bytes]:
     """Name and content of every file."""
     payload = encode_rows(list(ENTRIES))
@@ -140,6 +174,7 @@ def files() -> dict[str, bytes]:
         "runs": block.runs,
         "spool": spool(),
         "compacted": compacted().pack(),
+        "chain": msgpack.packb(chained()),
     }
 
 

@@ -5,6 +5,7 @@ A file is written once (`regenerate.py`); a change that fails here needs a new v
 
 from __future__ import annotations
 
+import msgpack
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from pipeline.delivery.spool.records import (
     walk,
 )
 from pipeline.limits import BLOCK_COLUMNS, PAYLOAD_BYTES
+from pipeline.store import chain
 from pipeline.store.block import parse_counts, parse_runs
 from pipeline.store.bloom import may_hold, partition_of
 from pipeline.store.columns import STORE_KINDS, inflate, open_columns, parse_directory
@@ -221,6 +223,19 @@ def test_todays_code_makes_the_same_compacted_block() -> None:
     then, now = Compacted.unpack(golden("compacted")), compacted()
 
     assert columns_of(now) == columns_of(then)
+
+
+def test_a_chain_is_followed() -> None:
+    """Each hash, what is there in the end, and what became of the rest."""
+    rows = [tuple(row) for row in msgpack.unpackb(golden("chain"))]
+    assert chain.linked(rows) == rows
+
+    state = chain.State()
+    found = [flaw for row in rows for flaw in state.apply(chain.unpack(row[2]))]
+
+    assert (found, state.balance()) == ([], None)
+    assert [(held.id, held.rows) for held in state.live.values()] == [(2**40 + 1, 15)]
+    assert state.sums == {"added": 16, "deletion": 1}
 
 
 def test_a_segment_of_the_spool_is_read() -> None:

@@ -50,6 +50,10 @@ class Data:
     def read_ahead(self) -> None:
         """It is there."""
 
+    def drop_ahead(self) -> bool:
+        """Nothing ever was."""
+        return False
+
 
 def texts_of(messages: list[bytes]) -> Texts:
     """As a TEXT column has them."""

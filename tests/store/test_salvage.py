@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -131,7 +132,7 @@ def test_without_page_1_every_block_is_kept(path: Path) -> None:
 def test_a_lost_leaf_costs_its_blocks_and_is_counted(path: Path) -> None:
     """The other leaves are found without their tree."""
     overwrite(
-        path, (leaf(path, Kind.TABLE_LEAF, 1) - 1) * PAGE_BYTES, bytes(PAGE_BYTES)
+        path, (leaf(path, Kind.TABLE_LEAF, 2) - 1) * PAGE_BYTES, bytes(PAGE_BYTES)
     )
 
     said, stream, readable = opened(path)
@@ -262,3 +263,14 @@ def test_a_page_that_the_disk_refuses_is_one_page(path: Path) -> None:
     _, stream, readable = opened(path)
     assert stream.accepted == BLOCKS * ROWS == len(readable) * ROWS + stream.lost
     assert len(readable) > 0
+
+
+def test_a_database_that_says_it_is_smaller_is_salvaged(path: Path) -> None:
+    """Pages beyond would be given away, and what is in them written over."""
+    (pages,) = struct.unpack(">I", path.read_bytes()[28:32])
+    overwrite(path, 28, struct.pack(">I", pages - 1))
+
+    said, stream, readable = opened(path)
+
+    assert f"page 1 says {pages - 1} pages" in said[0]
+    assert (len(readable), stream.lost) == (BLOCKS, 0)

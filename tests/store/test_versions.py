@@ -20,6 +20,7 @@ from pipeline.store.block import Part, Sealed, place_checksum, seal_block
 from pipeline.store.reader import Reader
 from pipeline.store.rows import row_checksum
 from pipeline.store.schema import APPLICATION, PAGE_BYTES, STEPS, VERSION
+from pipeline.store.verify import verify_store
 from pipeline.store.writer import Writer
 from tests.store.build import PRODUCER
 
@@ -94,6 +95,7 @@ def test_an_old_database_is_read_and_migrated(tmp_path: Path, version: int) -> N
     path = tmp_path / "logs.db"
     old(path, version)
     assert entries(path) == ROWS
+    assert (verify_store(path).damaged, verify_store(path).flaws) == ({}, [])
 
     said: list[str] = []
     with closing(Writer(path, "disk", said.append)) as writer:
@@ -106,6 +108,7 @@ def test_an_old_database_is_read_and_migrated(tmp_path: Path, version: int) -> N
             writer.purge(writer.swap(compacted.compact(blocks, 3)), 10)
 
     assert entries(path) == ROWS
+    assert verify_store(path).is_sound
     with closing(Writer(path, "disk", said.append)) as writer:
         assert (said, writer.last_block) == ([], 2)
 
