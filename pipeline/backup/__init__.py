@@ -1,0 +1,1 @@
+"""Copies of a store elsewhere: backups, and how a store is made of one again."""
