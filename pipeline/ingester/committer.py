@@ -59,6 +59,9 @@ class Committer:
         self.has_chore = False
         """One at a time; a commit that waits goes first."""
 
+        self.is_short = False
+        """Whether the disk has little room: chores then leave nothing in the WAL."""
+
         self._broken: Exception | None = None
         self._sync_at = clock.monotonic() + SYNC_SECONDS
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -126,7 +129,7 @@ class Committer:
             else:
                 self._done.append(job)
             if job.error is None:
-                self._checkpoint()
+                self._checkpoint(at_once=self.is_short and isinstance(job, Chore))
                 if clock.monotonic() >= self._sync_at:
                     self._sync()
 
@@ -164,9 +167,9 @@ class Committer:
             with suppress(StoreError):
                 self._writer.sync()
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, *, at_once: bool) -> None:
         try:
-            self._writer.checkpoint()
+            self._writer.checkpoint(at_once=at_once)
         except StoreError:
             # The WAL keeps growing; the next commit tells producers when it can't.
             return

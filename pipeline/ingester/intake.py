@@ -17,6 +17,7 @@ from pipeline.delivery.stream import Stream, Streams, Verdict
 from pipeline.entry import Entry
 from pipeline.errors import EntryError, FrameError
 from pipeline.ingester.batcher import Batcher, Policy
+from pipeline.ingester.sources import Check, check_batch, check_rows, check_unaudited
 from pipeline.limits import BATCH_ROWS, DEAD_LETTER_BYTES, PLAIN_BYTES
 from pipeline.store.block import Part
 from pipeline.store.writer import DeadLetter
@@ -34,6 +35,9 @@ from pipeline.wire.frame import (
 
 LETTERS_MAX: Final = 1000
 """Dead letters of one commit: a flood of bad input must not become the store."""
+
+DISK_FULL: Final = "disk_full"
+"""Reason of plain entries that nobody holds when the disk is full."""
 
 _PLAIN_ROWS: Final = 1000
 _NAME_BYTES: Final = 256
@@ -58,9 +62,13 @@ class Intake:
         """Time of day less `now`, which is monotonic everywhere here; its owner looks
         anew each turn, for the time of day may be set."""
         self.batcher = Batcher(policy)
+        self.is_refusing = False
+        """Whether the disk has no room: nothing new is taken."""
+
         self.counters: Counter[str] = Counter()
         self.replies: dict[bytes, Reply] = {}
         """Producers to be answered now; a NACK outranks an ACK."""
+        self._check: Check = check_unaudited
         self._plain = Stream(boot, kind="plain")
         self._plain_changed = False
         self._rows: list[Entry] = []
@@ -69,15 +77,27 @@ class Intake:
         self._undurable: set[bytes] = set()
         self._letters: list[DeadLetter] = []
 
-    def receive(self, frames: Sequence[Bytes], now: int) -> None:
-        """Take in one message of either kind, whatever it holds."""
+    def receive(
+        self,
+        frames: Sequence[Bytes],
+        now: int,
+        *,
+        is_own: bool = False,
+        check: Check = check_unaudited,
+    ) -> None:
+        """Take in one message of either kind, whatever it holds.
+
+        The ingester's own is taken also when others are refused. `check` raises
+        EntryError for a source that the sender may not log under.
+        """
         self.counters["messages"] += 1
+        self._check = check
         is_batch = len(frames) == 2 and _is_header(frames[0])
         try:
             if is_batch:
                 self._receive_batch(frames[0], frames[1], now)
             else:
-                self._receive_plain(frames, now)
+                self._receive_plain(frames, now, is_own=is_own)
         except FrameError as error:
             if not is_batch:
                 self.counters["rejected"] += 1
@@ -131,9 +151,14 @@ class Intake:
                 self.replies[header.producer] = Reply.NACK
             return
         stream = self.streams.get(header.producer)
+        self._check_owner(stream)
         verdict = stream.judge(header, now)
         stream.seen = now + self.epoch
-        if verdict is Verdict.TAKE:
+        if verdict is Verdict.TAKE and self.is_refusing:
+            self.counters["batches_refused"] += 1
+            if stream.refuse(now) is Verdict.NACK:
+                self.replies[header.producer] = Reply.NACK
+        elif verdict is Verdict.TAKE:
             self._take(stream, header, payload, now)
         elif verdict is Verdict.DUPLICATE:
             if stream.duplicate(header):
@@ -148,10 +173,21 @@ class Intake:
         if header.flags & Flag.FLUSH and stream.durable < stream.accepted:
             self.batcher.flush(now)
 
+    def _check_owner(self, stream: Stream) -> None:
+        """Its numbers are for who may log under the source that it began with: another
+        could have what comes from there taken for repeated."""
+        try:
+            if stream.source:
+                self._check(stream.source)
+        except EntryError:
+            detail = f"the producer is one of source {stream.source!r}"
+            raise FrameError("foreign_producer", detail) from None
+
     def _take(self, stream: Stream, header: Header, payload: Bytes, now: int) -> None:
         batch, reasons = None, Counter[str]()
         try:
-            decoded = decode_batch(header, payload, now + self.epoch)
+            found = decode_batch(header, payload, now + self.epoch)
+            decoded = check_batch(found, self._check)
         except FrameError as error:
             self._bury(error.reason, error.detail, header.producer, bytes(payload), now)
             self.counters["rejected"] += header.rows
@@ -169,13 +205,22 @@ class Intake:
         self._undurable.add(header.producer)
         self.batcher.hasten(now + self.batcher.policy.age)
 
-    def _receive_plain(self, frames: Sequence[Bytes], now: int) -> None:
+    def _receive_plain(
+        self, frames: Sequence[Bytes], now: int, *, is_own: bool
+    ) -> None:
         if not 0 < len(frames) <= 2:
             raise FrameError("bad_frames", f"{len(frames)} frames; must be 1 or 2")
         source = None
         if len(frames) == 2 and 0 < len(frames[0]) <= _NAME_BYTES:
             source = bytes(frames[0]).decode(errors="replace")
         rows = decode_plain(frames[-1], now + self.epoch, source)
+        if not is_own:
+            rows = check_rows(rows, self._check)
+        if self.is_refusing and not is_own:
+            count = len(rows.entries) + len(rows.rejected)
+            self.counters["entries_refused"] += count
+            self._count_plain({DISK_FULL: count}, now)
+            return
         if len(self._rows) + len(rows.entries) > BATCH_ROWS:
             self._seal_plain(now)
         self._rows += rows.entries

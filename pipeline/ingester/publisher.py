@@ -13,6 +13,8 @@ from typing import Any, Final
 from pipeline import transport
 from pipeline.batch.pack import pack
 from pipeline.delivery.stream import Stream
+from pipeline.ingester.door import Door
+from pipeline.keys import Key
 from pipeline.store.block import Sealed
 from pipeline.wire.frame import (
     ACKNOWLEDGE_TOPIC,
@@ -30,7 +32,8 @@ from pipeline.wire.frame import (
 PUBLISHED_BYTES: Final = 1 << 20
 """A larger batch is counted, not published: a stalled subscriber holds 32 of them."""
 
-_WISHES: Final = frozenset({b"\x00", b"\x01"})
+_UNSUBSCRIBE: Final = b"\x00"
+_WISHES: Final = frozenset({_UNSUBSCRIBE, b"\x01"})
 """Unsubscribe and subscribe; anything else is a message that somebody made up."""
 
 _OPEN_TOPICS: Final = frozenset({SUMMARY_TOPIC, BATCH_TOPIC, STATUS_TOPIC})
@@ -40,8 +43,15 @@ _ACKNOWLEDGE_BYTES: Final = len(ACKNOWLEDGE_TOPIC) + PRODUCER_BYTES
 class Publisher:
     """Who listens, and what they are told."""
 
-    def __init__(self, endpoint: str, boot: bytes) -> None:
-        self.socket = transport.xpub(endpoint)
+    def __init__(
+        self,
+        endpoint: str,
+        boot: bytes,
+        key: Key | None = None,
+        door: Door | None = None,
+    ) -> None:
+        self.socket = transport.xpub(endpoint, key)
+        self._door = door
         self.boot = boot
         self.counters: Counter[str] = Counter()
         self.status_asked = False
@@ -51,10 +61,11 @@ class Publisher:
     def subscriptions(self) -> list[bytes]:
         """Grant what was asked for; the producers that now want a HELLO."""
         joined = []
-        while (frames := transport.receive(self.socket)) is not None:
-            wish, topic = frames[0][:1], frames[0][1:]
+        while (asked := self._asked()) is not None:
+            (wish, topic), may_follow = asked
             producer = self._producer(topic)
-            known = wish in _WISHES and (producer is not None or topic in _OPEN_TOPICS)
+            is_open = topic in _OPEN_TOPICS and may_follow
+            known = wish in _WISHES and (producer is not None or is_open)
             if not known:
                 self.counters["subscriptions_refused"] += 1
                 continue
@@ -67,6 +78,22 @@ class Publisher:
             if subscribes and producer is not None:
                 joined.append(producer)
         return joined
+
+    def _asked(self) -> tuple[tuple[bytes, bytes], bool] | None:
+        """The next wish and its topic, and whether its sender may follow commits."""
+        if self._door is None:
+            frames = transport.receive(self.socket)
+            return None if frames is None else (_split(frames[0]), True)
+        found = transport.receive_from(self.socket)
+        if found is None:
+            return None
+        key, views = found
+        if not key and bytes(views[0][:1]) == _UNSUBSCRIBE:
+            return _split(bytes(views[0])), True  # the socket's own: one went away
+        sender = self._door.allowed(key)
+        if sender is None:
+            return (b"", b""), False
+        return _split(bytes(views[0])), sender.role == "read"
 
     def wanted(self, topic: bytes) -> bool:
         """Whether anybody listens to it."""
@@ -120,3 +147,7 @@ class Publisher:
         if len(topic) == _ACKNOWLEDGE_BYTES and topic.startswith(ACKNOWLEDGE_TOPIC):
             return topic[len(ACKNOWLEDGE_TOPIC) :]
         return None
+
+
+def _split(message: bytes) -> tuple[bytes, bytes]:
+    return message[:1], message[1:]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 
 from pipeline.batch.pack import pack
 from pipeline.control import Client, ControlError, endpoint_of
+from pipeline.query.answer import Engine, Limits
 from pipeline.store.reader import Reader
 from tests.ingester.process import Process, Sender
 
@@ -147,10 +152,31 @@ def test_a_worker_that_dies_is_replaced(ingester: Process, client: Client) -> No
     pid = eventually(lambda: client.status()["compaction"]["worker_pid"])
     os.kill(pid, signal.SIGKILL)
 
-    assert client.compact()["blocks"] == 0
+    client.compact()
     state = client.status()["compaction"]
     assert state["restarts"] == 1
     assert state["worker_pid"] != pid
+
+
+def test_a_worker_tells_of_damage_in_the_store(
+    ingester: Process, client: Client
+) -> None:
+    """Its ingester stores what it says, as what it says itself."""
+    store(ingester, client, 1)
+    with closing(sqlite3.connect(ingester.database)) as connection, connection:
+        connection.execute("UPDATE blocks SET data_crc = data_crc + 1")
+    client.compact()
+    engine = Engine(ingester.database, Limits(), time.monotonic)
+
+    def told() -> Any:
+        asked = {"sources": ["pipeline"]}
+        reply = engine.answer("query", asked, time.time_ns(), engine.budget())
+        return json.loads(reply)["logs"]
+
+    (entry,) = eventually(told)
+    assert entry["message"] == "can't be read, and are left as they are: blocks 1"
+    assert entry["metadata"]["process"] == "compaction"
+    assert entry["metadata"]["pid"] == client.status()["compaction"]["worker_pid"]
 
 
 def test_nobody_there_is_told(tmp_path: Path) -> None:
@@ -159,3 +185,46 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
         Client(f"ipc://{tmp_path}/none").status(0.1)
 
     assert found.value.is_absent
+
+
+def test_an_ingester_that_dies_is_noticed(tmp_path: Path) -> None:
+    """The client doesn't wait an hour for a reply that can't come any more."""
+    ingester = Process(tmp_path)
+    ingester.start()
+    client = Client(endpoint_of("", str(ingester.database)))
+    worker = eventually(lambda: client.status()["compaction"]["worker_pid"])
+    os.kill(worker, signal.SIGSTOP)  # so that the delete is never done
+    store(ingester, client, 1)
+    killer = threading.Timer(1, os.kill, [ingester.pid, signal.SIGKILL])
+    killer.start()
+
+    with pytest.raises(ControlError, match="went away before it answered") as caught:
+        client.delete({"q": "entry"}, time.time_ns(), "test", seconds=300)
+    assert not caught.value.is_absent
+    killer.join()
+    os.kill(worker, signal.SIGKILL)
+    ingester.end(signal.SIGKILL)
+
+
+def test_nobody_is_not_waited_for(tmp_path: Path, monkeypatch: Any) -> None:
+    """However long the work itself could take."""
+    monkeypatch.setattr("pipeline.control.STATUS_SECONDS", 0.2)
+    client = Client(f"ipc://{tmp_path}/none.control")
+
+    with pytest.raises(ControlError, match=r"within 0\.2 s") as caught:
+        client.compact(seconds=300)
+    assert caught.value.is_absent
+
+
+def test_pins_are_held_renewed_and_given_back(client: Client) -> None:
+    """For who copies blocks one by one."""
+    newest = client.pin("backup", 30)
+    assert client.pin("backup", 30, newest) == newest
+    assert client.status()["compaction"]["pins"] == 1
+    client.unpin("backup")
+    assert client.status()["compaction"]["pins"] == 0
+    for name, value in {"name": "", "seconds": 0, "newest": "x"}.items():
+        request = {"name": "a", "seconds": 1, "newest": 0} | {name: value}
+        with pytest.raises(ControlError) as raised:
+            client.ask("pin", request, 5)
+        assert raised.value.field == name

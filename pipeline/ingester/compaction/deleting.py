@@ -11,10 +11,11 @@ import numpy as np
 
 from pipeline.errors import FrameError, QueryError
 from pipeline.query.budget import Budget
-from pipeline.query.filtered import FILTERS, plan_of
+from pipeline.query.filtered import FILTERS
 from pipeline.query.plan import Plan
 from pipeline.query.requests import FieldError, StatsRequest
 from pipeline.query.scan import Headers, Scan
+from pipeline.query.spared import plan_of_deletion
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.template_table import Allowed
 
@@ -43,7 +44,7 @@ def plan_deletion(params: Mapping[str, Any], now: int, up_to: int) -> Plan:
         request = msgspec.convert(given, StatsRequest)
     except msgspec.ValidationError as error:
         raise QueryError(str(error)) from None
-    return replace(plan_of(request, now), mark=up_to)
+    return replace(plan_of_deletion(request, now), mark=up_to)
 
 
 def rewrite(
@@ -53,12 +54,16 @@ def rewrite(
     clock: Callable[[], float],
     allowed: Callable[[], Allowed],
     damaged: set[int],
+    share: float = 0.0,
+    *,
+    beat: Callable[[], bool] = bool,
 ) -> Iterator[Rewritten]:
     """New blocks, each to be swapped in; raises QueryError.
 
-    Blocks that can't be read are added to `damaged`.
+    Blocks that can't be read are added to `damaged`. With a `share`, blocks of whose
+    rows less than that match are left as they are. `beat` is called now and then.
     """
-    budget = Budget(clock, float("inf"), 1 << 62, bool)
+    budget = Budget(clock, float("inf"), 1 << 62, beat)
     scan = Scan(headers, plan, budget)
     scan.damaged = damaged
     for header in scan.visit(descending=False):
@@ -69,7 +74,7 @@ def rewrite(
             continue
         view, mask = found
         count = int(np.count_nonzero(mask))
-        if count:
+        if count and count >= share * view.rows:
             try:
                 made = compact([view.block], level, [~mask], allowed=allowed())
             except FrameError:  # in a column that the filter did not ask for

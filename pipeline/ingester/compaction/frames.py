@@ -2,8 +2,11 @@
 
 To the worker: {"kind": "news"} after commits, {"kind": "swapped", "id", "error"}, and
 the orders {"kind": "compact", "request", "level"} and {"kind": "delete", "request",
-"params", "now", "up_to"}. From it: {"kind": "swap", "block", ...}, which waits for its
-`swapped`, {"kind": "state", ...}, and {"kind": "done", "request", "result" or "error"}.
+"params", "now", "up_to"}, or {"kind": "expire", "request", "rules", "share"}, or
+{"kind": "drop", "request", "first", "last", "blocks"}. From it:
+{"kind": "swap", "block", ...}, which waits for its `swapped`, {"kind": "state", ...},
+{"kind": "done", "request", "result" or "error"}, and {"kind": "said", "text", "failed",
+"more"} of what went wrong, which is on stderr already.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from pipeline import journal
+from pipeline.batch.distinct import union
 from pipeline.batch.layout import NUMBER, REQUIRED, SHAPE
 from pipeline.batch.seal import join
 from pipeline.errors import ColumnError, FrameError, StoreError
@@ -21,6 +23,8 @@ from pipeline.store.block import Block
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.reader import Header, Reader
 from pipeline.store.template_table import Allowed, Ids, room
+
+NAME: Final = "compaction"
 
 
 class Merged(NamedTuple):
@@ -68,7 +72,7 @@ class Templates:
         """A block that is swapped in: its templates are in the table then."""
         if self._known is not None:
             ids = np.array([each[0] for each in block.templates], np.uint64)
-            self._known = np.union1d(self._known, ids)
+            self._known = union(self._known, ids)
 
     def forget(self) -> None:
         """What was noted has not come to be."""
@@ -136,8 +140,10 @@ class Merging:
         except (StoreError, FrameError) as error:
             self._blame(blocks, error)
             return None
-        except Exception:  # noqa: BLE001 - one block must not end all compaction
+        except Exception as error:  # noqa: BLE001 - one block must not end all compaction
             traceback.print_exc(file=sys.stderr)
+            stack = journal.stack_of(error)
+            journal.error(NAME, f"merging failed: {error!r}", stack=stack)
             self._lose([block.id for block in blocks])
             return None
         sizes = [header.size for header in headers[: len(blocks)]]
@@ -179,6 +185,8 @@ class Merging:
     def _lose(self, ids: Sequence[int]) -> None:
         self.damaged.update(ids)
         self.counters["damaged_blocks"] += len(ids)
+        shown = ", ".join(map(str, ids))
+        journal.error(NAME, f"can't be read, and are left as they are: blocks {shown}")
 
 
 def _is_readable(block: Block) -> bool:

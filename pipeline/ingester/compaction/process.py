@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pipeline import service
 from pipeline.ingester.compaction.frames import FrameBuffer, pack_frame
+from pipeline.ingester.compaction.said import check
 from pipeline.settings import Settings
 
 END_SECONDS: Final = 2.0
@@ -50,6 +51,9 @@ class WorkerProcess:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self.pid = self._child.pid
+        self.received = 0
+        """Bytes that it has said."""
+
         self._input, self._output = self._child.stdin, self._child.stdout
         os.set_blocking(self._input.fileno(), False)
         os.set_blocking(self._output.fileno(), False)
@@ -77,12 +81,17 @@ class WorkerProcess:
                 del self._unsent[: os.write(self._input.fileno(), self._unsent)]
 
     def receive(self) -> list[dict[str, Any]] | None:
-        """What it has said; None when it has ended."""
+        """What it has said; None when it has ended. Raises ValueError for rubbish."""
         try:
             data = os.read(self.fileno(), _READ_BYTES)
         except BlockingIOError:
             return []
-        return self._frames.feed(data) if data else None
+        self.received += len(data)
+        return list(map(check, self._frames.feed(data))) if data else None
+
+    def kill(self) -> None:
+        """Whatever it does, and however deaf it is; `end` waits no longer then."""
+        self._child.kill()
 
     def end(self) -> int:
         """End it, whatever it does; its exit code."""
@@ -90,7 +99,9 @@ class WorkerProcess:
             self._input.close()
         # its output ends with it; `wait` with a time-out sleeps in steps that it works
         # out from the clock, and failed where that was set meanwhile
-        while select.select([self._output], [], [], END_SECONDS)[0]:
+        waiting = select.poll()  # select knows no descriptor beyond 1,023
+        waiting.register(self._output, select.POLLIN)
+        while waiting.poll(END_SECONDS * 1000):
             if not os.read(self.fileno(), _READ_BYTES):
                 break
         else:

@@ -18,16 +18,19 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO, Final
 
-from pipeline import clock, memory, service
+from pipeline import clock, journal, memory
+from pipeline.entry import Entry
 from pipeline.errors import FrameError, QueryError, StoreError
 from pipeline.ingester.compaction.deleting import plan_deletion, rewrite
 from pipeline.ingester.compaction.frames import pack_frame, read_frame
-from pipeline.ingester.compaction.merging import Merged, Merging, Templates
+from pipeline.ingester.compaction.merging import NAME, Merged, Merging, Templates
 from pipeline.ingester.compaction.policy import backlog
+from pipeline.level import Level
+from pipeline.query.plan import Plan
 from pipeline.query.requests import FieldError
 from pipeline.query.scan import Headers
 from pipeline.settings import Settings
-from pipeline.store.compacted import Compacted
+from pipeline.store.compacted import Compacted, tombstone
 from pipeline.store.reader import Reader
 
 IDLE_SECONDS: Final = 2.0
@@ -45,6 +48,7 @@ BACK_OFF_SECONDS_MAX: Final = 30.0
 TRIES: Final = 5
 """Passes of a deletion over blocks that something else replaces meanwhile."""
 
+ORDERS: Final = ("compact", "delete", "expire", "drop")
 Order = dict[str, Any]
 
 
@@ -160,7 +164,7 @@ class Worker:
             if self._resume > (now := clock.monotonic()):
                 wait = min(wait, self._resume - now)
             order = self.pipe.next(wait)
-            if order is not None and order["kind"] in ("compact", "delete"):
+            if order is not None and order["kind"] in ORDERS:
                 self._obey(order)
             try:
                 self._compact_some()
@@ -170,6 +174,7 @@ class Worker:
     def _compact_some(self) -> None:
         """Until an order waits, or nothing is left that is worth it."""
         if clock.monotonic() < self._resume:
+            self._tell()
             return
         self.pipe.settle()  # a pass that failed may have left one
         self._see()
@@ -213,7 +218,7 @@ class Worker:
         """Nothing has changed; try again a while later."""
         self._templates.forget()
         if not self._back_off:
-            service.say(f"compaction: {error}; trying again")
+            journal.warn(NAME, f"{error}; trying again")
         self._back_off = min(
             max(BACK_OFF_SECONDS, 2 * self._back_off), BACK_OFF_SECONDS_MAX
         )
@@ -230,11 +235,24 @@ class Worker:
                 backlog_blocks=blocks,
                 damaged_blocks=len(self._merging.damaged),
             )
+            journal.own.store(self._pass_on)
+
+    def _pass_on(self, entry: Entry) -> bool:
+        failed = entry.level >= Level.ERROR
+        self.pipe.send(
+            kind="said", text=entry.message, failed=failed, more=entry.metadata or {}
+        )
+        return True
+
+    def _beat(self) -> bool:
+        """Show that a long scan goes on; nobody cancels it."""
+        self._tell()
+        return False
 
     def _obey(self, order: Order) -> None:
-        done = self._delete if order["kind"] == "delete" else self._compact
+        work = {"delete": self._delete, "expire": self._expire, "drop": self._drop}
         try:
-            result = done(order)
+            result = work.get(order["kind"], self._compact)(order)
         except FieldError as error:
             told = {"error": error.problem, "field": error.field, "hint": error.hint}
             self.pipe.send(kind="done", request=order["request"], **told)
@@ -263,20 +281,56 @@ class Worker:
         return dict(totals)
 
     def _delete(self, order: Order) -> dict[str, int]:
-        """A block that something else has replaced meanwhile is looked at again."""
         plan = plan_deletion(order["params"], order["now"], order["up_to"])
+        return {"unreadable_blocks": self._take_out(plan, order["request"])}
+
+    def _expire(self, order: Order) -> dict[str, int]:
+        """What the rules of retention are done with, where it is much of a block."""
+        damaged = 0
+        for rule in order["rules"]:
+            plan = plan_deletion({"q": rule["q"]}, clock.now_ns(), rule["up_to"])
+            damaged = self._take_out(plan, order["request"], order["share"])
+        return {"unreadable_blocks": damaged}
+
+    def _drop(self, order: Order) -> dict[str, int]:
+        """Just these blocks, which are archived elsewhere; raises StoreError."""
+        self._see()
+        first, last = order["first"], order["last"]
+        headers = [
+            each
+            for each in self._reader.headers
+            if each.last >= first and each.first <= last
+        ]
+        ids = [header.id for header in headers]
+        if ids != order["blocks"]:
+            raise StoreError(f"commits {first} to {last} are in blocks {ids} by now")
+        self.pipe.swap(
+            tombstone(first, last, clock.now_ns(), ids),
+            request=order["request"],
+            deleted=sum(header.rows for header in headers),
+            freed=sum(header.size for header in headers),
+        )
+        self.pipe.settle()
+        return {}
+
+    def _take_out(self, plan: Plan, request: int, share: float = 0.0) -> int:
+        """Write blocks anew without what matches; how many could not be read.
+
+        A block that something else has replaced meanwhile is looked at again.
+        """
         damaged: set[int] = set()
         for left in reversed(range(TRIES)):
             self._headers.refresh()
             rewritten = rewrite(
                 *(self._headers, plan, self.levels[0], clock.monotonic),
-                *(self._templates.allowed, damaged),
+                *(self._templates.allowed, damaged, share),
+                beat=self._beat,
             )
             try:
                 for each in rewritten:
                     self.pipe.swap(
                         each.block,
-                        request=order["request"],
+                        request=request,
                         deleted=each.deleted,
                         freed=each.bytes,
                     )
@@ -286,4 +340,4 @@ class Worker:
             except RefusedError:
                 if not left:
                     raise
-        return {"unreadable_blocks": len(damaged)}
+        return len(damaged)

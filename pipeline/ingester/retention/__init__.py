@@ -1,0 +1,1 @@
+"""Entries that are older, or take more room, than the settings allow go."""
