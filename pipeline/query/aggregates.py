@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 
-from pipeline.query.replies import TookMs, Unreadable, Window
+from pipeline.query.replies import Reply, TookMs, Unreadable, Window
 from pipeline.query.requests import (
     QUERY_CHARACTERS,
     Levels,
@@ -24,9 +24,10 @@ PipedQuery = Annotated[
     str,
     Meta(
         max_length=QUERY_CHARACTERS,
-        description="A search text as in `query`, and behind `|` what to make of the "
-        "entries that match: stats, histogram, top, patterns or uniq, then sort, limit "
-        "and fields. Without one of the first five: how many entries there are.",
+        description="A search text as in `query`, and behind `|` json, logfmt, extract "
+        "and filter, then what to make of the entries that match: stats, histogram, "
+        "top, patterns or uniq, then sort, limit and fields. Without one that makes a "
+        "table: how many entries there are.",
         examples=["level:error | stats by (source) count(), p95(duration_ms)"],
     ),
 ]
@@ -46,7 +47,7 @@ class AggregateRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     until: Until | None = None
 
 
-class AggregateReply(Struct, frozen=True, kw_only=True):
+class AggregateReply(Reply, frozen=True, kw_only=True):
     """The table that the pipes make."""
 
     table: Table

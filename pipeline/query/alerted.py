@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from msgspec import UNSET, Meta, Struct
 
 from pipeline.alerts.model import Alert, Silence
-from pipeline.query.replies import TookMs, Unreadable
+from pipeline.query.replies import Reply, TookMs, Unreadable
 
 ALERTS_MAX: Final = 1_000
 """Of one reply: 5 KB each."""
@@ -40,7 +40,7 @@ class AlertsRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     limit: AlertLimit = 100
 
 
-class AlertsReply(Struct, frozen=True, kw_only=True):
+class AlertsReply(Reply, frozen=True, kw_only=True):
     """Alerts as the entries of source `alerts` tell of them."""
 
     alerts: Annotated[list[Alert], Meta(description="The one that opened last first.")]

@@ -23,6 +23,9 @@ from pipeline.store.reader import Header
 KEPT: Final = 500_000
 """Cells kept, of 17 bytes each."""
 
+SOURCES_KEPT: Final = 1 << 16
+"""Names of sources, of some 150 bytes each, that a question finds here: with more of
+them, it begins anew."""
 
 RESTS_BYTES: Final = 4 << 20
 """Of patterns kept: a full block of prose has 300 KB."""
@@ -54,6 +57,16 @@ class CellStore:
         self.rests: Kept[tuple[Any, ...]] = Kept(RESTS_BYTES)
         """Patterns of rows that a block has no template for, by block."""
 
+    def clear(self) -> None:
+        """Forget all: another file has taken the database's place."""
+        self._forget_cells()
+        self.rests.clear()
+
+    def _forget_cells(self) -> None:
+        self._sources.clear()
+        self._blocks.clear()
+        self._total = 0
+
     def gather(
         self, scan: Scan, headers: Sequence[Header], width: int | None
     ) -> tuple[Cells, list[Header]]:
@@ -61,6 +74,8 @@ class CellStore:
 
         `width` is that of the spans of time (ns) which cells may not cross.
         """
+        if len(self._sources) > SOURCES_KEPT:
+            self._forget_cells()
         wanted = scan.plan.filter
         found, rest = [], []
         for header in headers:

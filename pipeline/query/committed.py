@@ -66,3 +66,16 @@ class EventsReply(Struct, frozen=True):
     commit: int
     groups: list[Group]
     truncated: bool
+
+
+class StorageRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """The largest sources."""
+
+    limit: int = 200
+
+
+class StorageReply(Struct, frozen=True):
+    """Entries and bytes of each, and how many sources there are in all."""
+
+    sources: dict[str, dict[str, int]]
+    sources_total: int

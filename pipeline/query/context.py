@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from pipeline.batch.distinct import difference, distinct
 from pipeline.query.filters import Sources
 from pipeline.query.plan import Plan
 from pipeline.query.requests import REPLY_BYTES, FieldError
@@ -48,7 +49,9 @@ def find_context(
     wanted: dict[int, list[Ints]] = {}
     headers: dict[int, Header] = {}
     for source, group in groupby(sorted(hits, key=_by_source), _source):
-        plan = Plan(Sources([source]), mark=scan.plan.mark)
+        near_by = Sources([source])
+        near_by.stages = scan.plan.filter.stages
+        plan = Plan(near_by, mark=scan.plan.mark)
         neighbours = _Neighbours(scan.other(plan), source, around)
         for near in neighbours.groups(list(group)):
             for header, places in neighbours.around(near):
@@ -58,7 +61,9 @@ def find_context(
     for hit in hits:
         known.setdefault(hit.block, []).append(hit.place)
     chosen = {
-        block: np.setdiff1d(np.concatenate(places), known.get(block, ()))
+        block: difference(
+            np.concatenate(places), np.array(known.get(block, []), np.int64)
+        )
         for block, places in wanted.items()
     }
     size = sum(len(hit.json) for hit in hits)
@@ -141,7 +146,7 @@ class _Neighbours:
         np.add.at(edges, np.maximum(middle - self._around, 0), 1)
         np.add.at(edges, np.minimum(middle + self._around + 1, size), -1)
         chosen = np.flatnonzero(np.cumsum(edges[:size]))
-        for block in np.unique(blocks[chosen]).tolist():
+        for block in distinct(blocks[chosen]).tolist():
             mine = chosen[blocks[chosen] == block]
             yield pieces[block].header, places[mine]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct
 
 from pipeline.query.overviews import FacetValue
-from pipeline.query.replies import TookMs, Unreadable
+from pipeline.query.replies import Reply, TookMs, Unreadable
 
 SOURCES_MAX: Final = 1_000
 """Sources of a reply."""
@@ -69,7 +69,7 @@ class DescribedBlocks(Struct, frozen=True, kw_only=True):
     compacted: BlocksOfState
 
 
-class DescribeReply(Struct, frozen=True, kw_only=True):
+class DescribeReply(Reply, frozen=True, kw_only=True):
     """Sources, fields, span and volume of all that is stored."""
 
     entries: int

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct
 
-from pipeline.query.replies import TookMs, Unreadable, Window
+from pipeline.query.replies import Reply, TookMs, Unreadable, Window
 from pipeline.query.requests import (
     Levels,
     Limit,
@@ -62,7 +62,8 @@ class RowsExplained(Struct, frozen=True):
     total: Annotated[int, Meta(description="In the store.")]
     scanned: Annotated[int, Meta(description="In the blocks that were opened.")]
     matched: Annotated[
-        int | None, Meta(description="Null when a limit stopped the question.")
+        int | None,
+        Meta(description="Null when a limit stopped the question, or not counted."),
     ]
 
 
@@ -94,7 +95,7 @@ class ConditionExplained(Struct, frozen=True, kw_only=True):
     hint: str | None
 
 
-class ExplainReply(Struct, frozen=True, kw_only=True):
+class ExplainReply(Reply, frozen=True, kw_only=True):
     """How a question is understood, and what answering it takes."""
 
     query: Annotated[

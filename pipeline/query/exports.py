@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct
 
-from pipeline.query.replies import Unreadable
+from pipeline.query.replies import Reply, Unreadable
 from pipeline.query.requests import (
     Cursor,
     Fields,
@@ -78,7 +78,7 @@ class ExportPage(ExportRequest, frozen=True, forbid_unknown_fields=True):
     """Only whether it can be asked: no lines."""
 
 
-class ExportPart(Struct, frozen=True, kw_only=True):
+class ExportPart(Reply, frozen=True, kw_only=True):
     """Whole lines of the file; without a cursor the last ones."""
 
     text: str

@@ -23,6 +23,10 @@ class Filtered(Protocol):
         """The search text: a filter, without pipes."""
 
     @property
+    def sources(self) -> list[str] | None:
+        """Entries of any of these."""
+
+    @property
     def timerange(self) -> str | None:
         """How far back from now."""
 

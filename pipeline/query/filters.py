@@ -20,7 +20,7 @@ from pipeline.batch.layout import LEVEL, SOURCE
 from pipeline.query.evidence import Evidence, Span, anything
 from pipeline.query.numbers import Range
 from pipeline.query.text import Mask
-from pipeline.query.view import View
+from pipeline.query.view import Extracting, View
 from pipeline.store.block import Counts
 from pipeline.store.reader import Header
 
@@ -37,6 +37,8 @@ class Filter(ABC):
     """Whether the counts can rule a block out."""
     field: str = ""
     """What the counts are asked for."""
+    stages: Extracting | None = None
+    """What is read out of the texts of entries that match."""
     key: Hashable = None
     """Equal for filters that match the same rows; None: not known to be."""
 

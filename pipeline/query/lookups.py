@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from pipeline.query.replies import TookMs, Unreadable
+from pipeline.query.replies import Reply, TookMs, Unreadable
 from pipeline.query.requests import PAGE_ROWS, Fields, Since, TraceId, Until
 
 AROUND_ROWS: Final = 1_000
@@ -60,6 +60,20 @@ TraceLimit = Annotated[
         description="Entries of the reply, the oldest; the sums are of all.",
     ),
 ]
+TraceCursor = Annotated[
+    str,
+    Meta(max_length=1_000, description="With max_tokens: `cursor` of the last reply."),
+]
+LEAST_TOKENS: Final = 500
+MOST_TOKENS: Final = 50_000
+MaxTokens = Annotated[
+    int,
+    Meta(
+        ge=LEAST_TOKENS,
+        le=MOST_TOKENS,
+        description="Most tokens of the reply; the tool of this name answers then.",
+    ),
+]
 
 
 class EntryRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +83,7 @@ class EntryRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     field: EntryField | None = None
     offset: Offset = 0
     length: Length = 65_536
+    max_tokens: MaxTokens | None = None
 
 
 class ContextRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -79,6 +94,7 @@ class ContextRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     after: After = 10
     scope: Scope = "source"
     fields: Fields | None = None
+    max_tokens: MaxTokens | None = None
 
 
 class TraceRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +105,8 @@ class TraceRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     since: Since | None = None
     until: Until | None = None
     fields: Fields | None = None
+    max_tokens: MaxTokens | None = None
+    cursor: TraceCursor | None = None
 
 
 class Piece(Struct, frozen=True):
@@ -104,7 +122,7 @@ class Piece(Struct, frozen=True):
     ]
 
 
-class EntryReply(Struct, frozen=True, kw_only=True):
+class EntryReply(Reply, frozen=True, kw_only=True):
     """The entry, or a piece of one of its fields; the other is null."""
 
     log: Annotated[Raw | None, Meta(description="The whole entry.")]
@@ -112,7 +130,7 @@ class EntryReply(Struct, frozen=True, kw_only=True):
     took_ms: TookMs
 
 
-class ContextReply(Struct, frozen=True, kw_only=True):
+class ContextReply(Reply, frozen=True, kw_only=True):
     """An entry among its neighbours, in time order."""
 
     logs: Annotated[
@@ -147,7 +165,7 @@ class Step(Struct, frozen=True, omit_defaults=True):
     duration_ms: float | UnsetType = UNSET
 
 
-class TraceReply(Struct, frozen=True, kw_only=True):
+class TraceReply(Reply, frozen=True, kw_only=True):
     """A trace in time order; counts and times are of all of it, whatever the limit."""
 
     trace_id: str

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from pipeline.batch.layout import MESSAGE
 from pipeline.store.block import Block
+from pipeline.store.message_column import MessageColumn
 from pipeline.store.reader import Header
 
 _KEPT_BYTES: Final = 20 << 20
@@ -65,6 +67,7 @@ class Opened:
             return
         self._current = header
         if last is not None and last in self._blocks:
+            _drop_ahead(self._blocks[last])
             weight = _weigh(last, self._blocks[last])
             self._total += weight - self._weights[last]
             self._weights[last] = weight
@@ -73,6 +76,13 @@ class Opened:
         ):
             oldest, _ = self._blocks.popitem(last=False)
             self._total -= self._weights.pop(oldest)
+
+
+def _drop_ahead(block: Block) -> None:
+    """A block that was read ahead need not have been searched to its messages."""
+    column = block.batch.columns[MESSAGE]
+    if isinstance(column, MessageColumn):
+        column.drop_ahead()
 
 
 def _weigh(header: Header, block: Block) -> int:

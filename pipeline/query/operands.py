@@ -37,6 +37,7 @@ from pipeline.timestamp import parse_timestamp
 PIPE_NAMES: Final = (
     *("stats", "histogram", "top", "patterns", "uniq"),
     *("fields", "sort", "limit"),
+    *("json", "logfmt", "extract", "filter"),
 )
 
 _NAMES: Final = frozenset({"source", "tag", "trace_id"})

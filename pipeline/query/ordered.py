@@ -113,7 +113,7 @@ class Ordered:
             for header, places in self._blocks(among):
                 view = self.scan.open(header)
                 if view is not None:
-                    best += _hits(view, keys, places)
+                    best += _hits(view.at(places, _names(keys)), keys, places)
             return self._best(best, keys, most)
         self.total = 0
         for header in self.scan.visit(descending=True):
@@ -139,6 +139,7 @@ class Ordered:
         """The best so far and of these rows those that may be among the best."""
         best = best.copy()
         size = _weight(best)
+        view = view.at(rows, _names(keys))
         for at in range(0, len(rows), _PIECE):
             border = best[most - 1].values[0] if len(best) >= most else None
             some = first_rows(
@@ -164,6 +165,10 @@ class Ordered:
             key.name: [hit.values[at] for hit in hits] for at, key in enumerate(keys)
         }
         return [hits[at] for at in sort_places(keys, columns, range(len(hits)))[:most]]
+
+
+def _names(keys: Sequence[SortKey]) -> list[str]:
+    return [key.name for key in keys]
 
 
 def _weight(hits: Hits) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from pipeline.query.replies import TookMs, Unreadable, Window
+from pipeline.query.replies import Reply, TookMs, Unreadable, Window
 from pipeline.query.requests import (
     BUCKETS_MAX,
     Levels,
@@ -73,7 +73,7 @@ class HistogramSeries(Struct, frozen=True):
     counts: list[int]
 
 
-class HistogramReply(Struct, frozen=True, kw_only=True):
+class HistogramReply(Reply, frozen=True, kw_only=True):
     """Counts by span of time, zeros too."""
 
     total: Annotated[int, Meta(description="Entries that match.")]
@@ -129,7 +129,7 @@ class Facet(Struct, frozen=True):
     values: Annotated[list[FacetValue], Meta(description="The most frequent first.")]
 
 
-class FacetsReply(Struct, frozen=True, kw_only=True):
+class FacetsReply(Reply, frozen=True, kw_only=True):
     """Every field with its most frequent values."""
 
     total: Annotated[int, Meta(description="Entries that match.")]
@@ -248,7 +248,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     changed_total: int
 
 
-class PatternsReply(Struct, frozen=True, kw_only=True):
+class PatternsReply(Reply, frozen=True, kw_only=True):
     """Patterns, the most frequent first; exact for every entry."""
 
     total: Annotated[int, Meta(description="Entries that match.")]

@@ -20,7 +20,7 @@ from pipeline.errors import QueryError
 from pipeline.limits import NESTING
 from pipeline.query.lexer import QUOTE_IT, Lexer
 from pipeline.query.operands import apply_field, read_bare, read_value
-from pipeline.query.pipe_parser import read_pipes
+from pipeline.query.pipe_parser import NO_PIPE, read_pipes, read_stages
 from pipeline.query.pipes import Query
 from pipeline.query.syntax import (
     FIELDS,
@@ -49,16 +49,20 @@ def parse(text: str) -> Node:
     parser = _parser(text)
     tree = parser.filter()
     if not parser.lexer.is_done():
-        raise QueryError(
-            "no pipe can stand here", parser.lexer.at, f"leave it out; {QUOTE_IT}"
-        )
+        raise QueryError(NO_PIPE, parser.lexer.at, f"leave it out; {QUOTE_IT}")
     return tree
+
+
+def parse_entries(text: str) -> Query:
+    """The filter and the stages of a text, which may have no pipes behind them."""
+    parser = _parser(text)
+    return Query(parser.filter(), read_stages(parser.lexer, parser.stage))
 
 
 def parse_query(text: str) -> Query:
     """The filter and the pipes of a text; raises QueryError as `parse` does."""
     parser = _parser(text)
-    return Query(parser.filter(), read_pipes(parser.lexer))
+    return Query(parser.filter(), read_pipes(parser.lexer, parser.stage))
 
 
 def _parser(text: str) -> _Parser:
@@ -73,6 +77,13 @@ class _Parser:
     def __init__(self, lexer: Lexer) -> None:
         self.lexer = lexer
         self._terms = 0
+        self._extracted = False
+        """Whether any key may be one that was read: none is text then."""
+
+    def stage(self, extracted: bool) -> Node:
+        """The condition of a pipe."""
+        self._extracted = extracted
+        return self.filter()
 
     def filter(self) -> Node:
         """Up to the end of the text or the first pipe."""
@@ -176,6 +187,8 @@ class _Parser:
         name = field if field is not None else lexer.key()
         if name is None:
             return read_bare(lexer)
+        if self._extracted and name not in FIELDS and not name.startswith(METADATA):
+            name = METADATA + name
         if field is None and lexer.is_border():
             return _without_value(name, lexer.at)
         if field is None and lexer.peek() == "(":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Final, TypeVar, get_args
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, get_args
 
 from pipeline.errors import QueryError
 from pipeline.query.lexer import QUOTE_IT, Lexer
+from pipeline.query.names import NAMES_MAX, WORD, read_list, read_name, sees_word
 from pipeline.query.operands import PIPE_NAMES
 from pipeline.query.pipes import (
     PATTERN_ROWS,
@@ -28,34 +30,46 @@ from pipeline.query.pipes import (
     columns_of,
     name_text,
 )
+from pipeline.query.stage_parser import (
+    CONDITIONS,
+    read_extract,
+    read_json,
+    read_logfmt,
+    read_where,
+)
+from pipeline.query.stages import Extraction, Stage
 from pipeline.query.suggest import nearest
-from pipeline.query.syntax import METADATA
+from pipeline.query.syntax import Node
 from pipeline.query.timerange import parse_age
 
-PIPES_MAX: Final = 16
-NAMES_MAX: Final = 64
-"""Names in one list: fields, columns, keys to sort by."""
+NO_PIPE: Final = "no pipe can stand here"
 
+PIPES_MAX: Final = 16
 ROWS_MAX: Final = 10_000
 """Rows that `limit`, `top` and `patterns` may ask for."""
+
+Condition = Callable[[bool], Node]
+"""Reads a condition; is told whether it stands behind what reads fields."""
 
 FUNCTIONS: Final[tuple[Function, ...]] = get_args(Function)
 
 _OF_ENTRIES: Final = frozenset({"count", "rate"})
 """Functions that need no field."""
 
-_NAME: Final = re.compile(r"[^\W\d][\w.\-]*")
 _COLUMN: Final = re.compile(rf"(?:{'|'.join(FUNCTIONS)})\([\w.\-]*\)")
 """A column that `stats` made, as it is written there."""
 
 _DIGITS: Final = re.compile(r"\d{1,18}(?![\w.])", re.ASCII)
-_WORD: Final = re.compile(r"[^\s(),|]+")
 _AGE: Final = re.compile(r"\d[\da-z]*")
 _LONGEST_WIDTH: Final = 366 * 86_400_000_000_000
 
 _ELSEWHERE: Final = {
+    **dict.fromkeys(("where", "grep", "search", "having"), "write filter"),
+    **dict.fromkeys(("unpack_json", "parse_json", "unpack", "spath"), "write json"),
+    **dict.fromkeys(("unpack_logfmt", "kv"), "write logfmt"),
     **dict.fromkeys(
-        ("where", "filter", "grep", "search"), "the filter stands before the first |"
+        ("regexp", "pattern", "parse", "rex", "grok", "dissect"),
+        'write extract "<name> text <other>"',
     ),
     **dict.fromkeys(("head", "take", "first"), "write limit 10"),
     **dict.fromkeys(("select", "project", "keep", "table"), "write fields a, b"),
@@ -66,35 +80,65 @@ _ELSEWHERE: Final = {
 }
 """What other languages call theirs."""
 
-_T = TypeVar("_T")
 
-
-def read_pipes(lexer: Lexer) -> tuple[Pipe, ...]:
-    """All pipes up to the end of the text."""
-    pipes: list[Pipe] = []
-    columns: tuple[str, ...] | None = None
-    while lexer.take("|"):
-        lexer.skip_space()
-        start = lexer.at
-        if len(pipes) == PIPES_MAX:
-            raise QueryError(f"more than {PIPES_MAX} pipes", start)
-        pipe = _read_pipe(lexer)
-        if pipes and not isinstance(pipe, RowPipe):
-            name = str(pipe).split()[0]
-            raise QueryError(
-                f"{name} has to be the first pipe",
-                start,
-                "one pipe makes the table; fields, sort and limit may follow it",
-            )
-        _check_columns(pipe, columns, start)
-        columns = columns_of(pipe, columns)
+def read_stages(lexer: Lexer, read_condition: Condition) -> tuple[Stage, ...]:
+    """All pipes up to the end of the text, none of which may be of another kind."""
+    pipes: list[Stage] = []
+    for place, pipe in _pipes(lexer, read_condition):
+        if not isinstance(pipe, Stage):
+            raise QueryError(NO_PIPE, place, f"leave it out; {QUOTE_IT}")
         pipes.append(pipe)
     return tuple(pipes)
 
 
-def _read_pipe(lexer: Lexer) -> Pipe:
+def read_pipes(lexer: Lexer, read_condition: Condition) -> tuple[Pipe, ...]:
+    """All pipes up to the end of the text."""
+    return tuple(pipe for _, pipe in _pipes(lexer, read_condition))
+
+
+def _pipes(lexer: Lexer, read_condition: Condition) -> Iterator[tuple[int, Pipe]]:
+    """Each pipe, and where its | stands."""
+    pipes: list[Pipe] = []
+    columns: tuple[str, ...] | None = None
+    while lexer.peek() == "|":
+        place = lexer.at
+        lexer.at += 1
+        lexer.skip_space()
+        start = lexer.at
+        if len(pipes) == PIPES_MAX:
+            raise QueryError(f"more than {PIPES_MAX} pipes", start)
+        extracts = any(isinstance(each, Extraction) for each in pipes)
+        pipe = _read_pipe(lexer, partial(read_condition, extracts))
+        _check_order(pipe, pipes, start)
+        _check_columns(pipe, columns, start)
+        columns = columns_of(pipe, columns)
+        pipes.append(pipe)
+        yield place, pipe
+
+
+def _check_order(pipe: Pipe, pipes: Sequence[Pipe], start: int) -> None:
+    """Stages, then at most one pipe of a table, then pipes of rows."""
+    before = [each for each in pipes if not isinstance(each, Stage)]
+    if not before or isinstance(pipe, RowPipe):
+        return
+    name = str(pipe).split()[0]
+    if isinstance(pipe, Stage):
+        other = str(before[0]).split()[0]
+        raise QueryError(
+            f"{name} has to stand before {other}",
+            start,
+            "json, logfmt, extract and filter are the first pipes",
+        )
+    raise QueryError(
+        f"{name} has to be the first pipe",
+        start,
+        "one pipe makes the table; fields, sort and limit may follow it",
+    )
+
+
+def _read_pipe(lexer: Lexer, read_condition: Callable[[], Node]) -> Pipe:
     start = lexer.at
-    found = _WORD.match(lexer.text, start)
+    found = WORD.match(lexer.text, start)
     name = found.group() if found else ""
     if not name:
         raise QueryError(
@@ -103,11 +147,11 @@ def _read_pipe(lexer: Lexer) -> Pipe:
             f"pipes are {', '.join(PIPE_NAMES)}; {QUOTE_IT}",
         )
     read = _READERS.get(name)
-    if read is None:
+    if read is None and name not in CONDITIONS:
         raise _unknown_pipe(name, start)
     lexer.at += len(name)
     lexer.skip_space()
-    pipe = read(lexer)
+    pipe = read_where(lexer, read_condition) if read is None else read(lexer)
     lexer.skip_space()
     if not lexer.is_done() and lexer.peek() != "|":
         raise QueryError(
@@ -155,7 +199,7 @@ def _stats(lexer: Lexer) -> Stats:
     by = _by(lexer)
     calls: list[Call] = []
     while not lexer.is_done() and lexer.peek() != "|":
-        if not by and calls and _sees_by(lexer):
+        if not by and calls and sees_word(lexer, "by"):
             by = _by(lexer)
             break
         calls.append(_call(lexer))
@@ -183,20 +227,15 @@ def _stats(lexer: Lexer) -> Stats:
     return Stats(by, tuple(calls))
 
 
-def _sees_by(lexer: Lexer) -> bool:
-    found = _WORD.match(lexer.text, lexer.at)
-    return found is not None and found.group() == "by"
-
-
 def _by(lexer: Lexer) -> tuple[str, ...]:
     """`by field` or `by (field, ...)`, if it stands here."""
-    if not _sees_by(lexer):
+    if not sees_word(lexer, "by"):
         return ()
     lexer.at += len("by")
     lexer.skip_space()
     if not lexer.take("("):
-        return (_name(lexer),)
-    names = _list(lexer, _name)
+        return (read_name(lexer),)
+    names = read_list(lexer, read_name)
     if not lexer.take(")"):
         raise QueryError(
             "a ) is missing here", lexer.at, "write by (field, other field)"
@@ -216,7 +255,7 @@ def _call(lexer: Lexer) -> Call:
             f"write {function}({'' if function in _OF_ENTRIES else 'field'})",
         )
     lexer.skip_space()
-    field = None if lexer.peek() in (")", "") else _name(lexer)
+    field = None if lexer.peek() in (")", "") else read_name(lexer)
     if not lexer.take(")"):
         raise QueryError("a ) is missing here", lexer.at, f"{function} takes one field")
     if field is None and function not in _OF_ENTRIES:
@@ -231,7 +270,7 @@ def _call(lexer: Lexer) -> Call:
 
 def _function(lexer: Lexer) -> Function:
     start = lexer.at
-    found = _WORD.match(lexer.text, start)
+    found = WORD.match(lexer.text, start)
     name = found.group() if found else lexer.peek()
     for function in FUNCTIONS:
         if name == function:
@@ -247,12 +286,12 @@ def _function(lexer: Lexer) -> Function:
 
 def _called(lexer: Lexer) -> str | None:
     """`as name`, if it stands here."""
-    found = _WORD.match(lexer.text, lexer.at)
+    found = WORD.match(lexer.text, lexer.at)
     if found is None or found.group() != "as":
         return None
     lexer.at = found.end()
     lexer.skip_space()
-    return _name(lexer)
+    return read_name(lexer)
 
 
 def _histogram(lexer: Lexer) -> Histogram:
@@ -277,7 +316,7 @@ def _histogram(lexer: Lexer) -> Histogram:
 
 def _top(lexer: Lexer) -> Top:
     n = TOP_ROWS if not lexer.peek().isdigit() else _number(lexer)
-    return Top(n, _name(lexer))
+    return Top(n, read_name(lexer))
 
 
 def _patterns(lexer: Lexer) -> Patterns:
@@ -286,7 +325,7 @@ def _patterns(lexer: Lexer) -> Patterns:
 
 def _sort_key(lexer: Lexer) -> SortKey:
     name = _column(lexer)
-    found = _WORD.match(lexer.text, lexer.at)
+    found = WORD.match(lexer.text, lexer.at)
     order = found.group() if found else ""
     if order not in ("asc", "desc"):
         return SortKey(name)
@@ -295,45 +334,11 @@ def _sort_key(lexer: Lexer) -> SortKey:
     return SortKey(name, order == "desc")
 
 
-def _list(lexer: Lexer, read: Callable[[Lexer], _T]) -> tuple[_T, ...]:
-    """One or more, with commas between them."""
-    start = lexer.at
-    lexer.skip_space()
-    found = [read(lexer)]
-    while lexer.take(","):
-        lexer.skip_space()
-        found.append(read(lexer))
-        if len(found) > NAMES_MAX:
-            raise QueryError(f"more than {NAMES_MAX} names", start)
-    return tuple(found)
-
-
-def _name(lexer: Lexer) -> str:
-    """A field's or a column's name, and the space behind it."""
-    start = lexer.at
-    prefix = METADATA if lexer.take(f'{METADATA}"') else ""
-    lexer.at -= bool(prefix)
-    if lexer.peek() == '"':
-        name = lexer.quoted()
-        if not name and not prefix:
-            raise QueryError("a name is missing between these quotes", start)
-    else:
-        found = _NAME.match(lexer.text, start)
-        if found is None:
-            raise QueryError(
-                "a name is missing here", start, "odd names stand in quotes"
-            )
-        name = found.group()
-        lexer.at = found.end()
-    lexer.skip_space()
-    return prefix + name
-
-
 def _column(lexer: Lexer) -> str:
     """A name, or a column of `stats` such as `p95(ms)`."""
     found = _COLUMN.match(lexer.text, lexer.at)
     if found is None:
-        return _name(lexer)
+        return read_name(lexer)
     lexer.at = found.end()
     lexer.skip_space()
     return found.group()
@@ -359,8 +364,11 @@ _READERS: Final[dict[str, Callable[[Lexer], Pipe]]] = {
     "histogram": _histogram,
     "top": _top,
     "patterns": _patterns,
-    "uniq": lambda lexer: Uniq(_name(lexer)),
-    "fields": lambda lexer: Fields(_list(lexer, _column)),
-    "sort": lambda lexer: Sort(_list(lexer, _sort_key)),
+    "uniq": lambda lexer: Uniq(read_name(lexer)),
+    "fields": lambda lexer: Fields(read_list(lexer, _column)),
+    "sort": lambda lexer: Sort(read_list(lexer, _sort_key)),
     "limit": lambda lexer: Limit(_number(lexer)),
+    "json": read_json,
+    "logfmt": read_logfmt,
+    "extract": read_extract,
 }

@@ -24,7 +24,7 @@ Piped = TypeVar(
 
 
 def split_pipes(request: Piped) -> tuple[Piped, Query]:
-    """The request with the filter alone as its text, and all of the text.
+    """The request with the filter and the stages as its text, and all of the text.
 
     Raises FieldError.
     """
@@ -35,17 +35,18 @@ def split_pipes(request: Piped) -> tuple[Piped, Query]:
     query = read_query(name, text)
     if not query.pipes:
         return request, query
-    return msgspec.structs.replace(request, **{name: str(query.filter)}), query
+    return msgspec.structs.replace(request, **{name: str(query.entries)}), query
 
 
 def split_fields(request: TailRequest) -> TailRequest:
-    """A request to tail, whose text may end in `| fields`; raises FieldError."""
+    """A request to tail: stages, and `| fields` at the end; raises FieldError."""
     request, query = split_pipes(request)
-    for pipe in query.pipes:
+    for pipe in query.rest:
         if not isinstance(pipe, Fields):
             problem = f"new entries can't go through `{pipe}`"
-            raise FieldError("q", problem, hint="only `| fields` can stand here")
-    picked = picked_fields(query.pipes)
+            hint = "only json, logfmt, extract, filter and fields can stand here"
+            raise FieldError("q", problem, hint=hint)
+    picked = picked_fields(query.rest)
     if picked is None:
         return request
     return msgspec.structs.replace(request, fields=picked)

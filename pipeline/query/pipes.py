@@ -1,19 +1,23 @@
 """What is done with the entries that a filter leaves: `filter | pipe | pipe ...`.
 
 `str()` of a query is a text that means it: `parse_query(str(query)) == query`.
-Pipes of rows (`fields`, `sort`, `limit`) leave entries; those of a table (`stats`,
-`histogram`, `top`, `patterns`, `uniq`) make a table of them, of which at most one
-stands in a query, before any pipes of rows, which then work on its columns.
+Stages (`json`, `logfmt`, `extract`, `filter`) come first: they read fields out of texts
+and keep entries by them. Pipes of rows (`fields`, `sort`, `limit`) leave entries; those
+of a table (`stats`, `histogram`, `top`, `patterns`, `uniq`) make a table of them, of
+which at most one stands in a query, before any pipes of rows, which then work on its
+columns.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.query.conditions import quote
-from pipeline.query.syntax import FIELDS, METADATA, Node
+from pipeline.query.pipe_names import name_text, names_text, resolve_field
+from pipeline.query.stages import Stage
+from pipeline.query.syntax import Node
+
+__all__ = ["name_text", "resolve_field"]
 
 Function = Literal[
     "count", "sum", "avg", "min", "max", "p50", "p95", "p99", "count_uniq", "rate"
@@ -22,8 +26,6 @@ Function = Literal[
 TOP_ROWS: Final = 10
 PATTERN_ROWS: Final = 20
 
-_BARE_NAME: Final = re.compile(r"[^\W\d][\w.\-]*")
-_RESERVED: Final = frozenset({"by", "as", "asc", "desc"})
 _UNITS: Final = (
     ("w", 604_800_000_000_000),
     ("d", 86_400_000_000_000),
@@ -32,23 +34,6 @@ _UNITS: Final = (
     ("s", 1_000_000_000),
     ("ms", 1_000_000),
 )
-
-
-def resolve_field(name: str) -> str:
-    """The field that a name in a pipe stands for: a known one, or metadata."""
-    if name == "tags":
-        return "tag"
-    return name if name in FIELDS or name.startswith(METADATA) else METADATA + name
-
-
-def name_text(name: str) -> str:
-    """A name as it is written in a pipe."""
-    bare = _BARE_NAME.fullmatch(name) is not None and name not in _RESERVED
-    return name if bare else quote(name)
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(map(name_text, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +66,7 @@ class Stats:
     calls: tuple[Call, ...]
 
     def __str__(self) -> str:
-        by = f"by ({_names(self.by)}) " if self.by else ""
+        by = f"by ({names_text(self.by)}) " if self.by else ""
         return f"stats {by}{', '.join(map(str, self.calls))}"
 
 
@@ -117,7 +102,7 @@ class Fields:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"fields {_names(self.names)}"
+        return f"fields {names_text(self.names)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +158,7 @@ class Uniq:
 
 TablePipe = Stats | Histogram | Top | Patterns | Uniq
 RowPipe = Fields | Sort | Limit
-Pipe = TablePipe | RowPipe
+Pipe = Stage | TablePipe | RowPipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +169,24 @@ class Query:
     pipes: tuple[Pipe, ...] = ()
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Those that read fields out of texts, and keep entries by them."""
+        return tuple(pipe for pipe in self.pipes if isinstance(pipe, Stage))
+
+    @property
+    def rest(self) -> tuple[TablePipe | RowPipe, ...]:
+        """What stands behind the stages."""
+        return tuple(pipe for pipe in self.pipes if not isinstance(pipe, Stage))
+
+    @property
+    def entries(self) -> Query:
+        """Which entries are meant: the filter and the stages alone."""
+        return Query(self.filter, self.stages)
+
+    @property
     def table(self) -> TablePipe | None:
-        """The pipe that makes a table; it is the first if there is one."""
-        first = self.pipes[0] if self.pipes else None
+        """The pipe that makes a table; it is the first of the rest if there is one."""
+        first = self.rest[0] if self.rest else None
         return None if isinstance(first, RowPipe) else first
 
     @property

@@ -17,10 +17,13 @@ import msgspec
 from pipeline.level import LEVEL_NAMES, Level
 from pipeline.query.compile import LEVEL_STEPS, compile_tree
 from pipeline.query.cursor import Cursor, decode_cursor
+from pipeline.query.derived import Stages
 from pipeline.query.filters import Every, Everything, Filter, Levels, Sources
 from pipeline.query.filters_fields import Tag, TraceId
+from pipeline.query.filters_stages import Staged
 from pipeline.query.levels import asked_level
-from pipeline.query.reading import read_filter
+from pipeline.query.pipes import Query
+from pipeline.query.reading import read_entries
 from pipeline.query.requests import (
     FieldError,
     QueryRequest,
@@ -28,6 +31,7 @@ from pipeline.query.requests import (
     StatsRequest,
     TailRequest,
 )
+from pipeline.query.stages import Where
 from pipeline.query.syntax import And
 from pipeline.query.timerange import resolve_window
 from pipeline.timestamp import TIMESTAMP_MAX
@@ -64,10 +68,17 @@ class Plan:
 
 def make_filter(request: Request) -> Filter:
     """Everything that the request demands of an entry but its time."""
-    filters = list(_filters(request))
+    query = _query(request)
+    filters = list(_filters(request, query))
+    made: Filter
     if not filters:
-        return Everything()
-    made = filters[0] if len(filters) == 1 else Every(filters)
+        made = Everything()
+    else:
+        made = filters[0] if len(filters) == 1 else Every(filters)
+    if query.stages:
+        made.stages = Stages(query.stages)
+    if not filters:
+        return made
     asked = [_asked(request, name) for name in FILTER_NAMES]
     made.key = blake2b(msgspec.json.encode(asked), digest_size=16).digest()
     return made
@@ -107,12 +118,19 @@ def digest(request: Paged) -> int:
     return crc32(msgspec.json.encode([type(request).__name__, asked]))
 
 
-def _filters(request: Request) -> Iterator[Filter]:
-    if request.q is not None:
-        name = "query" if isinstance(request, SearchRequest) else "q"
-        tree = read_filter(name, request.q)
-        if tree != And():
-            yield compile_tree(tree)
+def _query(request: Request) -> Query:
+    """The search text: a filter and stages."""
+    if request.q is None:
+        return Query(And())
+    name = "query" if isinstance(request, SearchRequest) else "q"
+    return read_entries(name, request.q)
+
+
+def _filters(request: Request, query: Query) -> Iterator[Filter]:
+    if query.filter != And():
+        yield compile_tree(query.filter)
+    if any(isinstance(stage, Where) for stage in query.stages):
+        yield Staged(query.stages)
     if request.sources:
         yield Sources(request.sources)
     if request.levels:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pipeline.errors import QueryError
 from pipeline.query.caret import caret
-from pipeline.query.parser import parse, parse_query
+from pipeline.query.parser import parse, parse_entries, parse_query
 from pipeline.query.pipes import Query
 from pipeline.query.requests import FieldError
 from pipeline.query.syntax import Node
@@ -18,6 +18,11 @@ _T = TypeVar("_T")
 def read_filter(field: str, text: str) -> Node:
     """The tree of a text that may have no pipes; raises FieldError."""
     return _read(parse, field, text)
+
+
+def read_entries(field: str, text: str) -> Query:
+    """The filter and the stages of a text that may have no other pipes."""
+    return _read(parse_entries, field, text)
 
 
 def read_query(field: str, text: str) -> Query:

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from pipeline.query.tables import Table
-
 Logs = Annotated[
     list[Raw],
     Meta(
@@ -15,15 +13,6 @@ Logs = Annotated[
         "level, message, metadata, tags and trace_id (null without one); of `search` "
         "also context, true for an entry that only stands near a hit."
     ),
-]
-Total = Annotated[
-    int | None,
-    Meta(description="All matches, on this and the other pages; null if not asked."),
-]
-Returned = Annotated[int, Meta(description="Hits on this page.")]
-Truncated = Annotated[bool, Meta(description="Whether more pages follow.")]
-NextCursor = Annotated[
-    str | None, Meta(description="Parameter `cursor` of the next page, if any.")
 ]
 TookMs = Annotated[float, Meta(description="Time that the answer took.")]
 Unreadable = Annotated[
@@ -34,28 +23,23 @@ Unreadable = Annotated[
 ]
 
 
+class Reply(Struct, frozen=True, kw_only=True):
+    """What is answered from the store and its archives."""
+
+    unattached_archives: Annotated[
+        int | UnsetType,
+        Meta(
+            description="Archives of storage.attach that can't be read, whose entries "
+            "are missing here; left out if none."
+        ),
+    ] = UNSET
+
+
 class Window(Struct, frozen=True):
     """The times that were searched, from since on and before until; null = open."""
 
     since: str | None
     until: str | None
-
-
-class LogsReply(Struct, frozen=True, kw_only=True):
-    """A page of entries, for `query` and `search`."""
-
-    logs: Logs
-    count: Total
-    returned: Returned
-    truncated: Truncated
-    next_cursor: NextCursor
-    window: Window
-    took_ms: TookMs
-    table: (
-        Annotated[Table, Meta(description="What pipes made instead of entries.")]
-        | UnsetType
-    ) = UNSET
-    unreadable_blocks: Unreadable = UNSET
 
 
 class SourceCount(Struct, frozen=True):
@@ -82,7 +66,7 @@ class Group(Struct, frozen=True):
     errors: int
 
 
-class StatsReply(Struct, frozen=True, kw_only=True):
+class StatsReply(Reply, frozen=True, kw_only=True):
     """Counts; errors are entries of ERROR and FATAL."""
 
     total_logs: int

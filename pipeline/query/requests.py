@@ -60,12 +60,14 @@ PipedText = Annotated[
     str,
     Meta(
         max_length=QUERY_CHARACTERS,
-        description=f"{_LANGUAGE} Behind | pipes: fields, sort and limit for entries; "
+        description=f"{_LANGUAGE} Behind | pipes: json, logfmt and extract for fields "
+        "read out of texts, filter by these; fields, sort and limit for entries; "
         "stats, histogram, top, patterns and uniq for a table of them.",
         examples=[
             'source:api level:>=WARN "connection reset"',
             "level:error | fields timestamp, message, metadata.path",
             "duration_ms:>1000 | stats by (path) count(), p95(duration_ms)",
+            "source:api | json | filter status:>=500 | top 10 path",
         ],
     ),
 ]
@@ -73,7 +75,7 @@ TailText = Annotated[
     str,
     Meta(
         max_length=QUERY_CHARACTERS,
-        description=f"{_LANGUAGE} Behind | only fields.",
+        description=f"{_LANGUAGE} Behind | json, logfmt, extract, filter and fields.",
         examples=["level:error | fields timestamp, message"],
     ),
 ]
@@ -174,6 +176,13 @@ Buckets = Annotated[
         "time.",
     ),
 ]
+Explain = Annotated[
+    bool,
+    Meta(
+        description="Also say how the question is understood, what answering it took "
+        "and, when nothing matches, why: `explain`, as the method of that name has it."
+    ),
+]
 AfterBlock = Annotated[
     int,
     Meta(ge=0, description="`last_block` of the reply before; none: start with now."),
@@ -196,6 +205,7 @@ class QueryRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     order: Order = "desc"
     fields: Fields | None = None
     count: Count = "exact"
+    explain: Explain = False
 
 
 class SearchRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -216,6 +226,7 @@ class SearchRequest(Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     order: Order = "desc"
     fields: Fields | None = None
     count: Count = "exact"
+    explain: Explain = False
 
     @property
     def q(self) -> str | None:

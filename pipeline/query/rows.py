@@ -15,12 +15,12 @@ import numpy as np
 
 from pipeline.batch.decode import Batch
 from pipeline.batch.layout import METADATA, METADATA_PREFIX, REQUIRED
-from pipeline.entry import encode_id, entry_to_json
+from pipeline.entry import Entry, encode_id, entry_to_json
 from pipeline.query.remembered import Row, Written
 from pipeline.query.requests import FIELDS, FieldError
 from pipeline.query.text import Ints
 from pipeline.query.values import values_at
-from pipeline.query.view import View
+from pipeline.query.view import Extracting, View
 from pipeline.store.reader import Header
 
 __all__ = ["Renderer", "Row"]
@@ -58,18 +58,24 @@ class Renderer:
         return rows
 
     def written(
-        self, written: Written, header: Header, places: Ints, context: bool | None
+        self,
+        written: Written,
+        header: Header,
+        places: Ints,
+        context: bool | None,
+        stages: Extracting | None = None,
     ) -> list[Row] | None:
         """The rows, if all of them were written for a reply before."""
         if len(places) > _FEW:
             return None
-        form = self._form, context
+        form = self._form, context, stages and stages.text
         found = [written.get(header, place, form) for place in places.tolist()]
         return [row for row in found if row] if None not in found else None
 
     def _render_few(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         """As `rows`, of which some may have been written before."""
-        header, written, form = view.header, view.written, (self._form, context)
+        header, written, stages = view.header, view.written, view.stages
+        form = self._form, context, stages and stages.text
         found = {place: written.get(header, place, form) for place in places.tolist()}
         missing = [place for place, row in found.items() if row is None]
         if missing:
@@ -82,7 +88,7 @@ class Renderer:
     def _render(self, view: View, places: Ints, context: bool | None) -> list[Row]:
         extra = {} if context is None else {"context": context}
         rows = []
-        entries = view.batch.entries(places, self._wanted(view.batch, places))
+        entries = self._entries(view, places)
         identities = view.block.identities(places)
         for place, entry, (producer, number) in zip(
             places.tolist(), entries, identities, strict=True
@@ -93,6 +99,24 @@ class Renderer:
             json = self._encode(shown)
             rows.append(Row(key, entry.source, view.block.id, place, json))
         return rows
+
+    def _entries(self, view: View, places: Ints) -> list[Entry]:
+        """The wanted fields of these entries, and what stages read of them."""
+        names = self._wanted(view.batch, places)
+        every = self._fields is None or METADATA in self._fields
+        if view.stages is None or not (every or self._keys):
+            return view.batch.entries(places, names)
+        keys = None if every else [METADATA_PREFIX + key for key in self._keys]
+        found: dict[int, dict[str, Any]] = {}
+        for rows, metadata in view.stages.metadata(view, np.sort(places), keys):
+            found |= zip(rows.tolist(), metadata, strict=True)
+        names = [name for name in names if not name.startswith(METADATA)]
+        return [
+            entry._replace(metadata=found[place])
+            for place, entry in zip(
+                places.tolist(), view.batch.entries(places, names), strict=True
+            )
+        ]
 
     def _wanted(self, batch: Batch, places: Ints) -> list[str]:
         """Names of the optional columns to decode: those that these rows have."""

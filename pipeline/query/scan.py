@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ from pipeline.query.view import View
 from pipeline.store.block import Counts
 from pipeline.store.message_column import MessageColumn
 from pipeline.store.reader import Header, Reader
+from pipeline.store.schema import COMPACTED
 
 _COUNTS_KEPT: Final = 64
 _KEYS_KEPT: Final = 8
@@ -44,19 +46,30 @@ class Headers:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.templates = Table()
-        self.opened = Opened()
-        self.matches = Matches()
-        self.written = Written()
+        self.forget: list[Callable[[], None]] = []
+        """Called when another file takes the database's place: blocks of it may look
+        like those that something is known of."""
+
         self.damaged: set[int] = set()
         """Blocks that could not be read for the question at hand."""
+
+        self._forget()
         self._listed = reader.headers
         self._generation = reader.generation
         self._table: npt.NDArray[np.int64] = np.empty((0, 6), np.int64)
 
+    def _forget(self) -> None:
+        self._file = self.reader.file
+        self.templates, self.opened = Table(), Opened()
+        self.matches, self.written = Matches(), Written()
+        for forget in self.forget:
+            forget()
+
     def refresh(self) -> int:
         """See what was committed since; the newest commit's number, 0 without any."""
         self.reader.refresh()
+        if self._file != self.reader.file:
+            self._forget()
         headers = self.reader.headers
         if (
             headers is not self._listed  # another file took the database's place
@@ -85,7 +98,8 @@ class Headers:
     ) -> Ints:
         """Places of the blocks that overlap [low, high) and have wanted commits."""
         _, _, minimum, maximum, first, last = self._table.T
-        mask: Mask = last > after_block
+        # a damaged header has its place before all commits
+        mask: Mask = last > (after_block or -COMPACTED)
         if mark is not None:
             mask &= first <= mark
         if low is not None:
@@ -110,6 +124,21 @@ class Headers:
         if not len(places):
             return None
         return int(self._table[places, 2].min()), int(self._table[places, 3].max())
+
+
+class PinnedHeaders(Headers):
+    """Headers at one moment: they see nothing that is committed later."""
+
+    def __init__(self, headers: Headers, mark: int | None = None) -> None:
+        """Up to now, or up to the commit `mark` if that is earlier."""
+        newest = headers.refresh()
+        vars(self).update(vars(headers))
+        self.forget = []
+        self._newest = newest if mark is None else min(mark, newest)
+
+    def refresh(self) -> int:
+        """The newest commit that is looked at."""
+        return self._newest
 
 
 class Scan:
@@ -241,7 +270,8 @@ class Scan:
                 return None
             self.headers.opened.put(header, block)
         verdicts = partial(self._verdicts, header)
-        return View(header, block, self.budget, verdicts, self.headers.written)
+        stages, written = self.plan.filter.stages, self.headers.written
+        return View(header, block, self.budget, verdicts, written, stages)
 
     def _verdicts(
         self, header: Header, matcher: Matcher, column: MessageColumn

@@ -124,7 +124,8 @@ class _Found:
     def take_written(self, scan: Scan, header: Header, places: Ints) -> bool:
         """As `take`, if all the rows were written before: the block stays closed."""
         written, context = scan.headers.written, self._wish.context
-        rows = self._renderer.written(written, header, places, context)
+        stages = scan.plan.filter.stages
+        rows = self._renderer.written(written, header, places, context, stages)
         if rows is None:
             return False
         after, descending = self._wish.after, self._wish.descending

@@ -73,12 +73,13 @@ class Tally:
         places = times // self.buckets.width - self.buckets.first
         self.counts += _sums(places, weights, self.buckets.size)
         self.errors += _sums(places, weights, self.buckets.size, bad)
-        by_source = _sums(codes, weights, len(names)).tolist()
-        failed = _sums(codes, weights, len(names), bad).tolist()
-        for name, count, errors in zip(names, by_source, failed, strict=True):
-            if count:
-                self.sources[name] += count
-                self.source_errors[name] += errors
+        for counter, only in ((self.sources, None), (self.source_errors, bad)):
+            sums = _sums(codes, weights, len(names), only)
+            found = np.flatnonzero(sums)
+            own: dict[str, int] = {}  # a sender's dictionary may name a source twice
+            for place, count in zip(found.tolist(), sums[found].tolist(), strict=True):
+                own[names[place]] = own.get(names[place], 0) + count
+            counter.update(own)
         for number, count in enumerate(_sums(levels, weights, 256).tolist()):
             if count:
                 self.levels[LEVEL_NAMES.get(number, str(number))] += count

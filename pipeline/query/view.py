@@ -6,8 +6,8 @@ masks come in two forms: over rows, and over a column's values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,7 +23,25 @@ from pipeline.store.reader import Header
 if TYPE_CHECKING:
     from pipeline.query.matchers import Matcher, Verdicts
 
+_FEW_MAPS = 256
+"""So many are kept unpacked while their view is."""
+
 TEXT_KINDS = frozenset({Kind.TEXT, Kind.DICT, Kind.BYTES16, Kind.PACKED})
+
+
+class Extracting(Protocol):
+    """What reads fields out of texts: `derived.Stages`, which itself reads views."""
+
+    text: str
+    """Equal for those that read the same."""
+
+    def derive(self, view: View, rows: Ints, names: Collection[str] | None) -> View:
+        """The view with these fields (None: all) as columns, of these rows."""
+
+    def metadata(
+        self, view: View, rows: Ints, names: Collection[str] | None = None
+    ) -> Iterator[tuple[Ints, list[dict[str, Any]]]]:
+        """(rows, the metadata of each) in pieces."""
 
 
 class View:
@@ -40,14 +58,39 @@ class View:
         budget: Budget,
         verdicts: Callable[[Matcher, MessageColumn], Verdicts],
         written: Written,
+        stages: Extracting | None = None,
     ) -> None:
         self.header = header
+        self.stages = stages
         self.written = written
         self.verdicts = verdicts
         self.block = block
         self.batch = block.batch
         self.rows = block.rows
         self._budget = budget
+        self._unpacked: tuple[bytes, list[Any]] = b"", []
+
+    def at(self, rows: Ints, names: Collection[str] | None) -> View:
+        """The view with what stages read of these fields (None: any) in these rows.
+
+        The rows ascend.
+        """
+        if self.stages is None:
+            return self
+        return self.stages.derive(self, rows, names)
+
+    def rare_keys(self, ranks: Ints) -> list[Any]:
+        """Maps of the keys that have no column; each of those keys asks for the same.
+
+        A row of 1,000 such keys takes 0.2 ms to unpack, and describe asks for 200.
+        """
+        column = self.batch.columns[METADATA]
+        if len(ranks) > _FEW_MAPS:
+            return column.values(ranks)
+        wanted = ranks.tobytes()
+        if self._unpacked[0] != wanted:
+            self._unpacked = wanted, column.values(ranks)
+        return self._unpacked[1]
 
     def check(self) -> None:
         """Raise when the question is over its limits: asked between pieces of work."""

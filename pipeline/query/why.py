@@ -12,24 +12,40 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from pipeline.batch.distinct import distinct
 from pipeline.batch.layout import METADATA_PREFIX, TAGS
-from pipeline.level import LEVEL_NAMES
+from pipeline.level import LEVEL_NAMES, parse_level
 from pipeline.query.budget import CostError
-from pipeline.query.conditions import Exact, Prefix, Substring, Text, Typed
+from pipeline.query.conditions import (
+    Between,
+    Compare,
+    Exact,
+    Prefix,
+    Substring,
+    Text,
+    Typed,
+)
 from pipeline.query.explanations import (
     ConditionExplained,
     ExplainRequest,
     NearValue,
 )
+from pipeline.query.filters import Everything
 from pipeline.query.levels import asked_level
+from pipeline.query.near_numbers import beyond, extremes, nearest_numbers
+from pipeline.query.pipes import Query
 from pipeline.query.plan import make_plan
 from pipeline.query.requests import StatsRequest
 from pipeline.query.rows import Renderer
 from pipeline.query.scan import Scan
 from pipeline.query.search import Wish, find_page
+from pipeline.query.stages import Where
+from pipeline.query.stats import extent
 from pipeline.query.syntax import METADATA, And, Field, Node, Pair
 from pipeline.query.values import values_at
 from pipeline.query.view import View
+from pipeline.query.wording import Asked
+from pipeline.timestamp import format_timestamp
 
 _NEAREST: Final = 3
 _CUTOFF: Final = 0.6
@@ -54,10 +70,12 @@ class _Condition(NamedTuple):
 
 
 def why_empty(
-    scan: Scan, request: ExplainRequest, tree: Node | None
+    scan: Scan, request: Asked, query: Query | None
 ) -> list[ConditionExplained]:
     """Each condition alone, within the window of the scan."""
-    return [_explain(scan, condition) for condition in _conditions(request, tree)]
+    # of the question itself it is remembered which blocks have nothing
+    scan = scan.other(replace(scan.plan, filter=Everything()))
+    return [_explain(scan, condition) for condition in _conditions(request, query)]
 
 
 def misspelt_levels(request: ExplainRequest) -> list[tuple[str, str]]:
@@ -84,16 +102,22 @@ def unknown_levels(
     ]
 
 
-def _conditions(request: ExplainRequest, tree: Node | None) -> Iterator[_Condition]:
-    if tree is not None and tree != And():
-        for term in tree.terms if isinstance(tree, And) else (tree,):
-            yield _Condition(str(term), StatsRequest(q=str(term)), term)
+def _conditions(request: Asked, query: Query | None) -> Iterator[_Condition]:
+    tree = And() if query is None else query.filter
+    for term in tree.terms if isinstance(tree, And) else (tree,):
+        yield _Condition(str(term), StatsRequest(q=str(term)), term)
+    stages = () if query is None else query.stages
+    for at, stage in enumerate(stages):
+        if isinstance(stage, Where):
+            before = [each for each in stages[:at] if not isinstance(each, Where)]
+            text = str(Query(And(), (*before, stage)))
+            yield _Condition(text, StatsRequest(q=text))
     for name in request.sources or ():
         term = Field("source", Text(name))
         yield _Condition(f"sources: {name}", StatsRequest(sources=[name]), term)
     if request.levels:
-        label = ", ".join(map(str, request.levels))
-        yield _Condition(f"levels: {label}", StatsRequest(levels=request.levels))
+        label, levels = ", ".join(map(str, request.levels)), list(request.levels)
+        yield _Condition(f"levels: {label}", StatsRequest(levels=levels))
     if request.min_level is not None:
         label = f"min_level: {request.min_level}"
         yield _Condition(label, StatsRequest(min_level=request.min_level))
@@ -136,6 +160,10 @@ def _near(  # noqa: PLR0911 - one line a kind
             return _near_values(scan, "source", text, _names(scan)[0]), None
         case Field("level", Text(text)):
             return _near_levels(scan, text), None
+        case Field("level", (Compare() | Between()) as condition):
+            return _extreme_levels(scan, condition), None
+        case Field("timestamp"):
+            return _extreme_times(scan), None
         case Field("tag", Text(text) | Exact(text)):
             return _near_values(scan, "tag", text, _tags(scan)), None
         case Field(name, condition) if name.startswith(METADATA):
@@ -155,12 +183,54 @@ def _near_metadata(
     key = name[len(METADATA) :]
     values, keys = _metadata(scan, key)
     if values:
-        if not isinstance(condition, Text | Exact | Typed):
-            return [], None
-        return _near_values(scan, name, condition.text, values), None
+        match condition:
+            case Compare() | Between():
+                return _extreme_numbers(scan, name, condition)
+            case Typed() if numbers := nearest_numbers(condition, values):
+                return _counted(scan, name, numbers), None
+            case Text(text) | Exact(text) | Typed(text):
+                return _near_values(scan, name, text, values), None
+        return [], None
     near = [METADATA + other for other in _closest(key, keys)]
     hint = f"no entry looked at has {name}"
     return [], f"{hint}; near: {', '.join(near)}" if near else hint
+
+
+def _extreme_numbers(
+    scan: Scan, name: str, condition: Compare | Between
+) -> tuple[list[NearValue], str | None]:
+    """The greatest number there is, of what none is greater than."""
+    least, greatest, count = extremes(scan, name)
+    if least is None:
+        return [], f"none of the {count:,} values of {name} is a number"
+    numbers = beyond(condition, least, greatest)
+    return _counted(scan, name, list(map(str, numbers))), None
+
+
+def _extreme_levels(scan: Scan, condition: Compare | Between) -> list[NearValue]:
+    names = sorted(_names(scan)[1], key=lambda name: parse_level(name) or 0)
+    if not names:
+        return []
+    near = beyond(condition, names[0], names[-1])
+    return [
+        NearValue(name, _count(scan, StatsRequest(q=f"level:{name}"))) for name in near
+    ]
+
+
+def _extreme_times(scan: Scan) -> list[NearValue]:
+    """The oldest and the newest entry of the window's blocks."""
+    span = extent(scan)
+    if span is None:
+        return []
+    return [NearValue(format_timestamp(ns), None) for ns in dict.fromkeys(span)]
+
+
+def _counted(scan: Scan, name: str, numbers: Sequence[str]) -> list[NearValue]:
+    nodes = [Field(name, Typed(number)) for number in numbers]
+    return [
+        NearValue(number, _count(scan, StatsRequest(q=str(node))))
+        for number, node in zip(numbers, nodes, strict=True)
+    ]
 
 
 def _near_values(
@@ -194,7 +264,7 @@ def _names(scan: Scan) -> tuple[set[str], set[str]]:
         counts = scan.maybe_counts(header)
         if counts is not None:
             sources.update(counts.sources)
-            levels.update(LEVEL_NAMES[n] for n in np.unique(counts.levels).tolist())
+            levels.update(LEVEL_NAMES[n] for n in distinct(counts.levels).tolist())
     return sources, levels
 
 

@@ -1,10 +1,12 @@
 """The process that answers questions: frames on standard input, frames on output.
 
 A frame is its length, u32 little-endian, and a msgpack map. In comes a call
-{"id", "method", "params", "now" (ns), "timeout" (s)} or {"cancel": id}; out goes
-{"id", "result": JSON} or {"id", "error": {"code", "message", "data"}}. Calls are
-answered one after another; a thread takes cancels meanwhile. The end of input ends the
-process. numpy is loaded in `run`, after the environment is set for it.
+{"id", "method", "params", "now" (ns), "timeout" (s), "scope" (None: all)},
+{"cancel": id} or {"ping": n};
+out goes {"id", "result": JSON}, {"id", "error": {"code", "message", "data"}} or
+{"pong": n}. Calls are answered one after another; a thread takes cancels and pings
+meanwhile. The end of input ends the process. numpy is loaded in `run`, after the
+environment is set for it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -34,9 +37,11 @@ from pipeline.query.codes import (
     TIME_LIMIT,
 )
 from pipeline.query.requests import FieldError
+from pipeline.scope import Scope
 
 if TYPE_CHECKING:
     from pipeline.query.answer import Engine
+    from pipeline.query.methods.method import Method
     from pipeline.settings import Settings
 
 REST_SECONDS: Final = 1.0
@@ -45,7 +50,8 @@ so after each reply made the next question of somebody who reads pages start col
 
 
 class Call(msgspec.Struct):
-    """One frame from the gateway; with `cancel` it is about an earlier call."""
+    """One frame from the gateway; with `cancel` it is about an earlier call, with
+    `ping` it only wants to know whether the process runs."""
 
     id: int = 0
     method: str = ""
@@ -53,6 +59,9 @@ class Call(msgspec.Struct):
     now: int = 0
     timeout: float | None = None
     cancel: int | None = None
+    ping: int | None = None
+    scope: Scope | None = None
+    """What of the store there is for the question; None: all."""
 
 
 class Failure(msgspec.Struct):
@@ -63,8 +72,8 @@ class Failure(msgspec.Struct):
     data: dict[str, Any]
 
 
-def run(settings: Settings) -> int:
-    """Answer until standard input ends; the exit code."""
+def run(settings: Settings, methods: Callable[[], Mapping[str, Method]]) -> int:
+    """Answer with these methods until standard input ends; the exit code."""
     # Ctrl-C reaches the whole group; the gateway ends its workers itself
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     memory.return_tables()
@@ -77,7 +86,9 @@ def run(settings: Settings) -> int:
         settings.query.max_bytes_scanned,
         settings.query.max_groups,
     )
-    engine = Engine(Path(settings.storage.db_path), limits, monotonic)
+    path = Path(settings.storage.db_path)
+    attached = [Path(each) for each in settings.storage.attach]
+    engine = Engine(path, limits, monotonic, methods(), attached, needs_all=False)
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # a stray print must not end up between two frames
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -86,7 +97,8 @@ def run(settings: Settings) -> int:
 
 def serve(engine: Engine, calls: BinaryIO, replies: BinaryIO) -> int:
     """Answer the calls until they end, or until nobody reads the replies."""
-    inbox = Inbox(calls)
+    outbox = Outbox(replies)
+    inbox = Inbox(calls, outbox)
     Thread(target=inbox.read, name="calls", daemon=True).start()
     patience: float | None = REST_SECONDS
     while True:
@@ -101,26 +113,36 @@ def serve(engine: Engine, calls: BinaryIO, replies: BinaryIO) -> int:
             return inbox.exit_code
         patience = REST_SECONDS
         try:
-            _reply(engine, call, inbox, replies)
+            reply = answer(engine, call, inbox.is_cancelled)
+            inbox.done(call)
+            outbox.put({"id": call.id} | reply)
         except BrokenPipeError:
             return inbox.exit_code
 
 
-def _reply(engine: Engine, call: Call, inbox: Inbox, replies: BinaryIO) -> None:
-    reply = answer(engine, call, inbox.is_cancelled)
-    inbox.done(call)
-    body = msgspec.msgpack.encode({"id": call.id} | reply)
-    replies.write(pipes.LENGTH.pack(len(body)))
-    replies.write(body)
-    replies.flush()
+class Outbox:
+    """Frames to the gateway, from two threads."""
+
+    def __init__(self, replies: BinaryIO) -> None:
+        self._replies = replies
+        self._lock = Lock()
+
+    def put(self, frame: Mapping[str, Any]) -> None:
+        """Write it whole; raises BrokenPipeError when nobody reads any more."""
+        body = msgspec.msgpack.encode(frame)
+        with self._lock:
+            self._replies.write(pipes.LENGTH.pack(len(body)))
+            self._replies.write(body)
+            self._replies.flush()
 
 
 class Inbox:
     """Calls that wait, and those among them that were cancelled."""
 
-    def __init__(self, calls: BinaryIO) -> None:
+    def __init__(self, calls: BinaryIO, outbox: Outbox) -> None:
         self.exit_code = 0
         self._calls = calls
+        self._outbox = outbox
         self._waiting: SimpleQueue[Call | None] = SimpleQueue()
         self._lock = Lock()
         self._open: set[int] = set()
@@ -142,6 +164,10 @@ class Inbox:
             self._waiting.put(None)
 
     def _take(self, call: Call) -> None:
+        if call.ping is not None:
+            with suppress(OSError):  # the end of input follows
+                self._outbox.put({"pong": call.ping})
+            return
         with self._lock:
             if call.cancel is None:
                 self._open.add(call.id)
@@ -174,7 +200,8 @@ def answer(
         return {"error": failure}
     try:
         budget.check()
-        return {"result": engine.answer(call.method, call.params, call.now, budget)}
+        asked = call.method, call.params, call.now, budget, call.scope
+        return {"result": engine.answer(*asked)}
     except PipelineError as error:
         return {"error": describe(error, budget)}
     except Exception as error:  # noqa: BLE001 - one question must not end the process

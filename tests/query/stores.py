@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from pipeline.batch.decode import Mask
 from pipeline.entry import Entry
-from pipeline.query.answer import Engine, Limits
+from pipeline.query.answer import METHODS, Engine, Limits
+from pipeline.query.methods.method import Method
+from pipeline.scope import Scope
 from pipeline.store.block import Part, seal_block
 from pipeline.store.compacted import Compacted, compact
 from pipeline.store.reader import Header, Reader
@@ -114,12 +116,19 @@ def _opened(path: Path) -> tuple[Reader, list[Header]]:
 class Asker:
     """An engine that gives replies back as Python values."""
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
-        self.engine = Engine(path, limits or Limits(), lambda: 0.0)
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits | None = None,
+        methods: Mapping[str, Method] = METHODS,
+        scope: Scope | None = None,
+    ) -> None:
+        self.engine = Engine(path, limits or Limits(), lambda: 0.0, methods)
+        self.scope = scope
 
     def ask(self, method: str, now: int = 0, **params: Any) -> Any:
-        budget = self.engine.budget()
-        return json.loads(self.engine.answer(method, params, now, budget))
+        budget, scope = self.engine.budget(), self.scope
+        return json.loads(self.engine.answer(method, params, now, budget, scope))
 
     def pages(self, method: str, **params: Any) -> list[Any]:
         """All pages, by their cursors."""

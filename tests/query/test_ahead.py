@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -109,6 +110,34 @@ def test_a_block_that_is_damaged_is_lost_in_its_turn(path: Path) -> None:
             else:
                 assert reply["count"] == whole["count"]
     assert lost > 0
+
+
+def test_what_was_read_ahead_in_vain_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of which another condition leaves nothing is kept without it."""
+    path = tmp_path / "logs.db"
+    kinds = (7, 7, 8, 8, 7, 7, 8, 8)
+    for at, kind in enumerate(kinds):
+        numbers = range(at * _ROWS, (at + 1) * _ROWS)
+        rows = [_entry(number)._replace(metadata={"x": kind}) for number in numbers]
+        append(path, [[(0, rows)]], first=at * _ROWS + 1)
+        merge(path, at, at + 1)
+    ahead: list[MessageColumn] = []
+    read = MessageColumn.read_ahead
+
+    def noted(column: MessageColumn, parts: Sequence[int]) -> None:
+        ahead.extend([column] if parts else [])
+        read(column, parts)
+
+    monkeypatch.setattr(MessageColumn, "read_ahead", noted)
+    asker = Asker(path)
+
+    asker.ask("query", q="x:7 /took [0-9]+5 ms/", count="exact")
+
+    assert ahead
+    *before, _ = ahead  # the block searched last is still at hand
+    assert not any(column.drop_ahead() for column in before)
 
 
 def _is_hit(number: int) -> bool:

@@ -122,7 +122,7 @@ def test_what_is_not_counted_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fresh blocks beyond a size, and keys too rare for a column."""
-    rows = [_row(n, **{f"k{n}_{i}": i for i in range(60)}) for n in range(20)]
+    rows = [_row(n, **{f"k{i}": str(i) for i in range(250)}) for n in range(20)]
     append(tmp_path / "a.db", [[(0, rows)]])
     reply = Asker(tmp_path / "a.db").ask("describe")
     assert 0 < reply["uncounted"] <= 20

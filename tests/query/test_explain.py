@@ -106,6 +106,21 @@ def test_a_level_that_only_senders_misspell(asker: Asker) -> None:
             [("anna", 5), ("hanna", 3)],
         ),
         ({"q": "user:ana"}, "user:ana", [("anna", 5), ("hanna", 3)]),
+        ({"q": "took:>4"}, "took:>4", [("4", 1)]),
+        ({"q": "took:<0"}, "took:<0", [("0", 1)]),
+        ({"q": "took:[100 TO *]"}, "took:[100 TO *]", [("4", 1)]),
+        ({"q": "took:{1 TO 2}"}, "took:{1 TO 2}", [("0", 1), ("4", 1)]),
+        ({"q": "metadata.took:7"}, "metadata.took:7", [("2", 1), ("3", 1), ("4", 1)]),
+        ({"q": "level:>ERROR"}, "level:>ERROR", [("ERROR", 5)]),
+        ({"q": "level:<INFO"}, "level:<INFO", [("INFO", 5)]),
+        (
+            {"q": "timestamp:>2000-01-01"},
+            "timestamp:>2000-01-01T00:00:00.000000000Z",
+            [
+                ("1970-01-01T00:00:00.000000000Z", None),
+                ("1970-01-01T15:01:00.000000000Z", None),
+            ],
+        ),
         ({"q": "reques"}, "reques", [("*reques*", 10)]),
         ({"q": '="Request"'}, '="Request"', [("Request", 10), ("*Request*", 10)]),
         ({"q": "none"}, "none", []),
@@ -126,6 +141,68 @@ def test_an_unknown_key(asker: Asker) -> None:
     one = reasons(asker.ask("explain", q="metadata.usr:anna"))["metadata.usr:anna"]
 
     assert one["hint"] == "no entry looked at has metadata.usr; near: metadata.user"
+
+
+@pytest.mark.parametrize(
+    ("q", "hint"),
+    [
+        ("user:>5", "none of the 8 values of metadata.user is a number"),
+        ("tuk:>5", "no entry looked at has metadata.tuk"),
+        ("tok:>5", "no entry looked at has metadata.tok; near: metadata.took"),
+    ],
+)
+def test_a_comparison_with_what_is_no_number(asker: Asker, q: str, hint: str) -> None:
+    """Is told from one with numbers that are all too small."""
+    assert reasons(asker.ask("explain", q=q))[q]["hint"] == hint
+
+
+def test_conditions_of_stages(asker: Asker) -> None:
+    """Each alone, behind what reads its fields."""
+    text = '"timed out" | extract "request <n> of" | filter n:>2 | filter n:<1'
+    reply = asker.ask("explain", q=text)
+
+    assert reply["meaning"].endswith("| filter metadata.n:<1")
+    assert {one["condition"]: one["count"] for one in reply["conditions"]} == {
+        '"timed out"': 10,
+        '| extract "request <n> of" | filter metadata.n:>2': 4,
+        '| extract "request <n> of" | filter metadata.n:<1': 2,
+    }
+
+
+def test_a_page_that_explains_itself(asker: Asker) -> None:
+    """What it took, as `explain` would say; not if nobody asks."""
+    asked = {"q": "level:ERROR timed", "sources": ["api"]}
+    page = asker.ask("query", explain=True, **asked)["explain"]
+    apart = asker.ask("explain", **asked)
+
+    for name in ("query", "meaning", "window", "blocks", "rows", "conditions"):
+        assert page[name] == apart[name]
+    assert [step["name"] for step in page["steps"]] == (
+        ["plan", "headers", "open", "match", "page"]
+    )
+    assert "explain" not in asker.ask("query", **asked)
+
+
+def test_a_page_explains_why_it_is_empty(asker: Asker) -> None:
+    """Counted or not, as entries or as a table; what it looks at for that is extra."""
+    for params in ({}, {"count": "none"}):
+        found = asker.ask("query", q="took:>9", explain=True, **params)["explain"]
+        assert near(reasons(found)["took:>9"]) == [("4", 1)]
+        assert found["rows"]["matched"] == 0
+    text = "source:apy | top 3 user"
+    found = asker.ask("search", query=text, explain=True)["explain"]
+    assert near(reasons(found)["source:apy"]) == [("api", 5)]
+    assert (found["query"], found["rows"]["scanned"]) == (text, 0)
+
+
+def test_what_is_not_counted_is_not_told(asker: Asker) -> None:
+    """A page that has enough stops; a table counts what it is made of."""
+    page = asker.ask("query", q="timed", count="none", limit=1, explain=True)
+    table = asker.ask("query", q="timed | stats by (source) count()", explain=True)
+
+    assert page["explain"]["rows"]["matched"] is None
+    assert page["explain"]["rows"]["scanned"] < 10
+    assert table["explain"]["rows"]["matched"] == 10
 
 
 def test_conditions_that_only_exclude_each_other(asker: Asker) -> None:

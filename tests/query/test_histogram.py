@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.entry import Entry, format_timestamp
+from pipeline.query.aggregate import timeline
 from pipeline.query.requests import FieldError
 from pipeline.query.syntax import Node
 from tests.query.oracle import find
@@ -78,7 +79,25 @@ def test_a_width_that_is_none(tmp_path: Path) -> None:
     )
     asker = Asker(tmp_path / "a.db")
 
-    with pytest.raises(FieldError, match="no length of time"):
-        asker.ask("histogram", interval="often")
+    for wrong in ("often", "9999999999d", "0s", -60, 10**18, (1 << 64) - 1, 1e300):
+        with pytest.raises(FieldError, match="no length of time"):
+            asker.ask("histogram", interval=wrong)
     with pytest.raises(FieldError, match="spans of time"):
         asker.ask("histogram", interval=1)
+
+
+@pytest.mark.parametrize("by", ["source", "message"])
+def test_too_many_values_are_no_picture(
+    tmp_path: Path, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether headers count them or not, and however few spans of time there are."""
+    monkeypatch.setattr(timeline, "VALUES_MAX", 100)
+    rows = [Entry(n, f"s{n}", 9, f"m{n}", {}, [], None) for n in range(101)]
+    append(tmp_path / "a.db", [[(0, rows[:100])]])
+    asker = Asker(tmp_path / "a.db")
+    asked = {"interval": "1h", "by": by}
+
+    assert len(asker.ask("histogram", **asked)["series"]) == 100
+    append(tmp_path / "a.db", [[(1, rows[100:])]])
+    with pytest.raises(FieldError, match="more than 100 groups"):
+        asker.ask("histogram", **asked)

@@ -6,20 +6,30 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.entry import Entry, parse_level
 from pipeline.errors import QueryError
-from pipeline.limits import NESTING
+from pipeline.limits import (
+    METADATA_BYTES,
+    METADATA_KEY_BYTES,
+    METADATA_KEYS,
+    NESTING,
+)
 from pipeline.query import pipe_parser, pipes
+from pipeline.query.derived import DERIVED_BYTES
+from pipeline.query.names import NAMES_MAX
 from pipeline.query.operands import PIPE_NAMES
 from pipeline.query.parser import TERMS_MAX, parse, parse_query
-from pipeline.query.pipe_parser import NAMES_MAX, PIPES_MAX, ROWS_MAX
+from pipeline.query.pipe_parser import PIPES_MAX, ROWS_MAX
 from pipeline.query.requests import QUERY_CHARACTERS
+from pipeline.query.stage_parser import PLACES_MAX, PREFIX_CHARACTERS
 from pipeline.query.syntax import FIELDS
 from pipeline.timestamp import parse_timestamp
 from tests.query.oracle import matches
+from tests.query.staged import through
 from tests.query.stores import Asker, append
 
 MANUAL = Path(pipes.__file__).with_name("LANGUAGE.md").read_text()
@@ -90,6 +100,27 @@ def test_an_example_matches_as_shown(
         assert wanted == (asker.ask("query", q=text)["count"] == 1), text
 
 
+def read() -> Iterator[tuple[Entry, str, dict[str, Any] | None]]:
+    """An entry, a text, and the metadata that the entry has behind it, if it is kept"""
+    for block in blocks("reads"):
+        first, *rest = block.splitlines()
+        for text, shown in zip(rest[::2], rest[1::2], strict=True):
+            yield entry_of(first), text, json.loads(shown[1:]) if shown[1:] else None
+
+
+@pytest.mark.parametrize(("entry", "text", "shown"), list(read()))
+def test_an_example_reads_as_shown(
+    tmp_path: Path, entry: Entry, text: str, shown: dict[str, Any] | None
+) -> None:
+    """In the store as for the oracle."""
+    append(tmp_path / "logs.db", [[(0, [entry])]])
+    found = through(entry, parse_query(text).stages)
+    logs = Asker(tmp_path / "logs.db").ask("query", q=text)["logs"]
+
+    assert shown == (None if found is None else found.metadata)
+    assert ([] if shown is None else [shown]) == [log["metadata"] for log in logs]
+
+
 def test_everything_is_in_the_manual() -> None:
     """Each pipe, function and field."""
     for name in (*PIPE_NAMES, *pipe_parser.FUNCTIONS, *FIELDS):
@@ -98,5 +129,7 @@ def test_everything_is_in_the_manual() -> None:
 
 def test_limits_are_in_the_manual() -> None:
     """As they are in the code."""
-    for limit in (QUERY_CHARACTERS, TERMS_MAX, NESTING, PIPES_MAX, NAMES_MAX, ROWS_MAX):
+    limits = (QUERY_CHARACTERS, TERMS_MAX, NESTING, PIPES_MAX, NAMES_MAX, ROWS_MAX)
+    read = (PLACES_MAX, PREFIX_CHARACTERS, METADATA_KEYS, METADATA_KEY_BYTES)
+    for limit in (*limits, *read, METADATA_BYTES, DERIVED_BYTES >> 20):
         assert f"{limit:,}" in MANUAL.partition("## Limits")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,18 @@ def test_seconds(path: Path) -> None:
     assert error.code == TIME_LIMIT
     assert error.data["rows_scanned"] == sum(read) == 10
     assert "narrow" in error.data["hint"]
+
+
+def test_seconds_in_blocks_with_many_sources(tmp_path: Path) -> None:
+    """Their names are looked at piece by piece, none after the time is up."""
+    many = [Entry(n, f"source {n}", 9, "m", {}, [], None) for n in range(60_000)]
+    append(tmp_path / "a.db", [[(0, many)]])
+    looks = count()
+    engine = Engine(tmp_path / "a.db", Limits(), lambda: 0.0)
+    used = engine.budget(cancelled=lambda: next(looks) < 0)
+    engine.answer("aggregate", {"q": "* | top 3 source"}, 0, used)
+
+    assert next(looks) > 4
 
 
 def test_cancelled(path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.entry import Entry
 from pipeline.errors import QueryError
-from pipeline.query.parser import parse, parse_query
-from pipeline.query.pipe_parser import NAMES_MAX, PIPES_MAX
+from pipeline.query.names import NAMES_MAX
+from pipeline.query.parser import parse, parse_entries, parse_query
+from pipeline.query.pipe_parser import PIPES_MAX
 from pipeline.query.pipes import (
     Call,
     Fields,
@@ -28,8 +29,9 @@ from pipeline.query.pipes import (
     resolve_field,
 )
 from pipeline.query.requests import FieldError
+from pipeline.query.stages import Extract, Json, Logfmt, Where
 from pipeline.query.suggest import nearest
-from pipeline.query.syntax import And, Text
+from pipeline.query.syntax import And, Pair, Text
 from pipeline.query.tables import rank
 from tests.query.stores import Asker, append
 
@@ -62,6 +64,19 @@ PIPES = [
     ("sort count() desc", Sort((SortKey("count()", True),))),
     ("fields p95(a.b)", Fields(("p95(a.b)",))),
     ("limit 10", Limit(10)),
+    ("json", Json()),
+    ("json from payload", Json("payload")),
+    ("json fields (a, b.c)", Json("message", ("a", "b.c"))),
+    ('json prefix "x_" from a', Json("a", (), "x_")),
+    ("logfmt fields(a) prefix x", Logfmt("message", ("a",), "x")),
+    ('extract "<ip> - <_>"', Extract("<ip> - <_>")),
+    (
+        'extract "&lt;<a>&gt;" from metadata."b c"',
+        Extract("&lt;<a>&gt;", "metadata.b c"),
+    ),
+    ("filter b", Where(Text("b"))),
+    ("where b", Where(Text("b"))),
+    ("filter *", Where(And())),
 ]
 
 REFUSED = [
@@ -96,6 +111,29 @@ REFUSED = [
     ("a | uniq a, b", 10, "the end of the pipe"),
     ("a | Stats count()", 4, "no pipe is called 'Stats'"),
     ("a | limit 5 | top x", 14, "has to be the first"),
+    ("a | limit 5 | json", 14, "json has to stand before limit"),
+    ("a | top x | filter b", 12, "filter has to stand before top"),
+    ("a | json form b", 9, "'form' can't stand here"),
+    ("a | json fields b", 16, "a \\( is missing"),
+    ("a | json fields (b", 18, "a \\) is missing"),
+    ("a | json from", 13, "a name is missing"),
+    ("a | json from level", 14, "level is no text"),
+    ("a | json from b from c", 16, "'from' can't stand here"),
+    ("a | json prefix " + "b" * 65, 16, "a prefix of 65 characters"),
+    ("a | json, b", 8, "',' can't stand here"),
+    ("a | extract b", 12, "a pattern in quotes"),
+    ('a | extract "b"', 12, "the pattern has no name"),
+    ('a | extract "<_>b"', 12, "the pattern has no name"),
+    ('a | extract "<b><c>"', 12, "side by side"),
+    ('a | extract "<b> <b>"', 12, "stands twice"),
+    ('a | extract "<b c>"', 12, "no placeholder"),
+    ('a | extract "<b> <"', 12, "never closed"),
+    ('a | extract "' + "<_> " * 64 + '<b>"', 12, "more than 64 names"),
+    ('a | extract "<b>" fields (b)', 18, "'fields' can't stand here"),
+    ("a | filter", 10, "a condition is missing"),
+    ("a | filter | json", 11, "a condition is missing"),
+    ("a | filter (b", 11, "never closed"),
+    ("a | json | filter ip:", 21, "needs a value"),
     ("a" + " | limit 1" * (PIPES_MAX + 1), 5 + 10 * PIPES_MAX - 1, "more than"),
     ("a | fields " + ", ".join("a" * (NAMES_MAX + 1)), 11, "more than"),
 ]
@@ -123,7 +161,11 @@ def test_refuse(text: str, position: int, problem: str) -> None:
     ("text", "hint"),
     [
         ("| stat count()", "write stats"),
-        ("| WHERE x", "before the first"),
+        ("| WHERE x", "write filter"),
+        ("| extarct x", "write extract"),
+        ("| unpack_json", "write json"),
+        ("| json form x", "write from"),
+        ("| json feilds (x)", "write fields"),
         ("| head 5", "write limit 10"),
         ("| xyz", "pipes are stats, histogram"),
         ("| stats xyz(x)", "functions are"),
@@ -147,6 +189,23 @@ def test_several_pipes() -> None:
     assert query.row_pipes == (Sort((SortKey("n", True),)), Limit(3))
     assert parse_query("a | limit 3").table is None
     assert parse_query("a").row_pipes == ()
+
+
+def test_a_key_behind_an_extraction_is_a_field() -> None:
+    """Never text, as a key before it may be; the fields of entries stay theirs."""
+    condition = parse_query("x:y | json | filter x:y -level:warn").stages[1]
+
+    assert condition == parse_query("| filter metadata.x:y -level:warn").stages[0]
+    assert parse_query("| filter x:y | json").stages[0] == Where(Pair("x", Text("y")))
+
+
+def test_stages_come_first() -> None:
+    """And are told from what is done with the entries that they leave."""
+    query = parse_query("a | json | filter b:1 | top 3 b | limit 1")
+
+    assert str(query.entries) == "a | json | filter metadata.b:1"
+    assert (query.table, query.row_pipes) == (Top(3, "b"), (Limit(1),))
+    assert parse_entries("a | json") == parse_query("a | json")
 
 
 def test_a_filter_has_no_pipes() -> None:
@@ -210,7 +269,7 @@ def asker(tmp_path: Path) -> Asker:
 
 
 def test_tail_takes_fields(asker: Asker, tmp_path: Path) -> None:
-    """And nothing else behind the filter."""
+    """And nothing else behind the filter and the stages."""
     rows = [Entry(9, "web", 17, "new", {"path": "/b", "ms": 9}, [], None)]
     append(tmp_path / "logs.db", [[(1, rows)]], first=10)
     found = asker.ask("tail", q="new | fields message, path", after_block=1)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.entry import Entry
+from pipeline.query import cells
 from pipeline.query.remembered import Bounded, Matches
 from pipeline.store.reader import Header
 from tests.query.oracle import Stored
@@ -184,6 +185,50 @@ def test_a_merged_block_remembers_for_itself(asker: Asker, path: Path) -> None:
     again, reopened = ask(asker, q="rare")
 
     assert (again, opened, reopened) == (first, 1, 0)
+
+
+def test_another_file_is_another_store(tmp_path: Path) -> None:
+    """Whose blocks look the same from outside: size, times, and numbers."""
+    paths = [tmp_path / name for name in ("logs.db", "other.db")]
+    for path, word in zip(paths, ("rare", "seldom"), strict=True):
+        rows = [
+            entry(n, source=f"by {word[:3]}", message=f"{word[:4]} {n}")
+            for n in range(100)
+        ]
+        append(path, [[(0, rows)]])
+    asker = Asker(paths[0])
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("query", {"q": "rare", "limit": 3}),
+        ("query", {"q": "| stats by (source) count()"}),
+        ("get_stats", {}),
+        ("histogram", {"by": "source", "interval": "1h"}),
+        ("patterns", {}),
+    ]
+    for method, params in asked:
+        asker.ask(method, **params)
+
+    paths[1].replace(paths[0])
+
+    assert [asker.ask(method, **params) for method, params in asked] == [
+        Asker(paths[0]).ask(method, **params) for method, params in asked
+    ]
+
+
+def test_names_of_sources_do_not_pile_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With too many, the next question reads its own."""
+    monkeypatch.setattr(cells, "SOURCES_KEPT", 150)
+    names = [f"source {n}" for n in range(400)]
+    rows = [entry(n, source=name) for n, name in enumerate(names)]
+    append(path, [[(0, rows[at : at + 100])] for at in range(0, 400, 100)])
+    asker = Asker(path)
+    whole = asker.ask("aggregate", q="| stats by (source) count()")
+
+    asker.ask("get_stats", since=0, until=100)
+
+    assert len(asker.engine._context.cells._sources) == 100
+    assert asker.ask("aggregate", q="| stats by (source) count()") == whole
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=700))

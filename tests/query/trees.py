@@ -18,7 +18,9 @@ from pipeline.query.pipes import (
     Top,
     Uniq,
     columns_of,
+    resolve_field,
 )
+from pipeline.query.stages import Extract, Extraction, Json, Logfmt, Stage, Where
 from pipeline.query.syntax import (
     FIELDS,
     METADATA,
@@ -30,6 +32,7 @@ from pipeline.query.syntax import (
     Field,
     Node,
     Not,
+    Or,
     Pair,
     Prefix,
     Regex,
@@ -49,6 +52,9 @@ PIPED = [
     "| patterns 5",
     "a OR b | fields a, b | sort c desc, d | limit 10",
     '| uniq "odd | name"',
+    '| json from a fields (b, c.d) prefix "x_" | filter x_b:>1 | top 3 x_b',
+    "a | logfmt | where ms:[1 TO 5] OR -b | sort ms | limit 3",
+    'a | extract "<ip> - <_> [<at>]" from "a b" | filter ip:10* | stats by ip count()',
 ]
 
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8) | st.sampled_from(
@@ -172,9 +178,63 @@ rows = st.one_of(
     .map(Sort),
     counts.map(Limit),
 )
+sources = names.filter(
+    lambda name: resolve_field(name) not in ("tag", "level", "timestamp")
+)
+lists_or_none = st.just(()) | lists
+prefixes = st.just("") | texts
+literals = st.text('a <>&;-|"\\é', min_size=1, max_size=3).map(
+    lambda text: text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+)
+placeholders = st.lists(
+    st.sampled_from(["ip", "_", "a.b", "é", "level"]), min_size=1, max_size=4
+).filter(lambda found: len({*found} - {"_"}) == len([n for n in found if n != "_"]) > 0)
+extractions: st.SearchStrategy[Extraction] = st.one_of(
+    st.builds(Json, sources, lists_or_none, prefixes),
+    st.builds(Logfmt, sources, lists_or_none, prefixes),
+    st.builds(
+        lambda first, places, between, field: Extract(
+            first + "".join(f"<{name}>{between}" for name in places), field
+        ),
+        st.just("") | literals,
+        placeholders,
+        literals,
+        sources,
+    ),
+)
+
+
+def fielded(tree: Node) -> Node:
+    """As it stands behind an extraction, where a key is always a field."""
+    match tree:
+        case Pair():
+            return tree.field
+        case Not(term):
+            return Not(fielded(term))
+        case And(terms):
+            return And(tuple(map(fielded, terms)))
+        case Or(terms):
+            return Or(tuple(map(fielded, terms)))
+    return tree
+
+
+def ordered(stages: list[Stage]) -> tuple[Stage, ...]:
+    """With conditions as they are read behind extractions."""
+    found: list[Stage] = []
+    for stage in stages:
+        behind = any(not isinstance(each, Where) for each in found)
+        if isinstance(stage, Where) and behind:
+            stage = Where(fielded(stage.condition))
+        found.append(stage)
+    return tuple(found)
+
+
+conditions = (trees | st.just(And())).map(Where)
+stages = st.lists(extractions | conditions, max_size=3).map(ordered)
 queries = st.builds(
-    Query,
+    lambda tree, first, rest: Query(tree, (*first, *rest)),
     trees | st.just(And()),
+    stages,
     st.lists(rows, max_size=3).map(tuple)
     | st.tuples(tables)
     | st.tuples(tables, counts.map(Limit)),

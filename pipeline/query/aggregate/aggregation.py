@@ -33,6 +33,7 @@ from pipeline.query.aggregate.operator import Operator, Part
 from pipeline.query.aggregate.percentile import Percentile, Quantiles
 from pipeline.query.aggregate.total import Average, Total
 from pipeline.query.cells import CellStore
+from pipeline.query.matchers import Check
 from pipeline.query.pipes import Call, resolve_field
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints
@@ -72,6 +73,7 @@ class Aggregation:
     ) -> None:
         self.calls = calls
         self._by, self._seconds, self._most = by, seconds, most
+        self._names = {*by, *(call.field for call in calls if call.field is not None)}
         self._by_header = CELL_FIELDS.issuperset(by) and all(
             call.function in _HEADER_CALLS and call.field is None for call in calls
         )
@@ -107,7 +109,7 @@ class Aggregation:
         blocks = scan.visit(descending=True)
         if self._by_header:
             found, blocks = cells.gather(scan, blocks, None)
-            self._add_cells(found.counts)
+            self._add_cells(found.counts, scan.budget.check)
             top = None
         done = self._visit_all(scan, blocks, top)
         # not where the error is handled, which holds the groups that are given up
@@ -172,17 +174,19 @@ class Aggregation:
             return
         view, mask = matched
         try:
-            _, keys = self.grouping.read(view, np.flatnonzero(mask))
+            rows = np.flatnonzero(mask)
+            _, keys = self.grouping.read(view.at(rows, self._by), rows)
         except FrameError:
             scan.damaged.add(header.id)
             return
         buckets.add(keys.by_row())
         view.batch.forget(())
 
-    def _add_cells(self, counts: Counts) -> None:
+    def _add_cells(self, counts: Counts, check: Check) -> None:
+        check()
         groups = np.zeros(len(counts.counts), np.int64)
         if self.grouping.fields:
-            groups = self.grouping.name_cells(counts)
+            groups = self.grouping.name_cells(counts, check)
         for operator in self._all:
             if isinstance(operator, Count):
                 operator.add_cells(groups, counts.counts, self.size)
@@ -196,6 +200,7 @@ class Aggregation:
         if not len(rows):
             return
         try:
+            view = view.at(rows, self._names)
             rows, keys = self.grouping.read(view, rows)
             rows, keys, others = self._split(rows, keys)
             part = Part(view, rows)

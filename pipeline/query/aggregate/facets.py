@@ -170,7 +170,7 @@ class Facets:
         if METADATA in names:
             keys: Counter[str] = Counter()
             for _, value in view.batch.scattered(METADATA, rows):
-                keys.update(value)
+                keys.update(list(value))  # of a map it would add up the values
             found += [METADATA_PREFIX + key for key, _ in keys.most_common(FIELDS_MAX)]
         return found
 

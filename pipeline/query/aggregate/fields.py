@@ -141,7 +141,7 @@ def read_paths(
         places, ranks = view.batch.ranks_at(candidate.column, rows[todo])
         if not len(places):
             continue
-        values = view.batch.columns[candidate.column].values(ranks)
+        values = _values(view, candidate.column, ranks)
         places = todo[places]
         if candidate.rest is not None:
             inside = [_inside(value, candidate) for value in values]
@@ -150,6 +150,12 @@ def read_paths(
             values = [value for value in inside if value is not _ABSENT]
         yield places, values
         todo = np.setdiff1d(todo, places, assume_unique=True)
+
+
+def _values(view: View, column: str, ranks: Ints) -> list[Any]:
+    if column == METADATA:
+        return view.rare_keys(ranks)
+    return view.batch.columns[column].values(ranks)
 
 
 def _inside(value: Any, candidate: Candidate) -> Any:

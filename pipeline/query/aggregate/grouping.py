@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline.batch.distinct import distinct
 from pipeline.entry import json_value
 from pipeline.errors import StoreError
 from pipeline.level import LEVEL_NAMES
@@ -23,6 +24,7 @@ from pipeline.query.aggregate.fields import (
 )
 from pipeline.query.aggregate.groups import Groups
 from pipeline.query.aggregate.hashing import Hashes, hash_list, join
+from pipeline.query.matchers import Check
 from pipeline.query.requests import FieldError
 from pipeline.query.scan import Scan
 from pipeline.query.text import Ints
@@ -37,6 +39,7 @@ MANY_GROUPS: Final = 1 << 17
 """With more, the memory of blocks kept open is wanted for the groups."""
 
 _AT_ONCE: Final = 512
+_NAMED_AT_ONCE: Final = 1 << 14
 """Values read between two looks at the budget, and at how long they are."""
 
 NAMED: Final = -1
@@ -107,7 +110,7 @@ class Grouping:
         """Have the one group of all, even without an entry."""
         self.name(_ONE, [()])
 
-    def name_cells(self, counts: Counts) -> Ints:
+    def name_cells(self, counts: Counts, check: Check) -> Ints:
         """The group of each cell, by source or level or both."""
         values: list[list[str]] = []
         parts: list[Keys] = []
@@ -120,14 +123,19 @@ class Grouping:
             parts.append(Keys(hashes, codes.astype(np.int64)))
         keys = together(parts, len(counts.counts)).by_row()
         unique, cells, places = np.unique(keys, return_index=True, return_inverse=True)
-        named = [
-            tuple(
-                names[int(part.codes[cell])]
-                for names, part in zip(values, parts, strict=True)
-                if part.codes is not None
+        self.groups.check(len(unique))
+        named: list[tuple[str, ...]] = []
+        for at in range(0, len(cells), _NAMED_AT_ONCE):
+            check()
+            some = cells[at : at + _NAMED_AT_ONCE]
+            named += zip(
+                *(
+                    map(names.__getitem__, part.codes[some].tolist())
+                    for names, part in zip(values, parts, strict=True)
+                    if part.codes is not None
+                ),
+                strict=True,
             )
-            for cell in cells.tolist()
-        ]
         found: Ints = self.name(unique, named)[places]
         return found
 
@@ -139,7 +147,7 @@ class Grouping:
         found: list[tuple[Any, ...]] = [()] * len(chosen)
         size = 0
         blocks, rows = self.groups.places(chosen)
-        for block in np.unique(blocks).tolist():
+        for block in distinct(blocks).tolist():
             inside = np.flatnonzero(blocks == block)
             if block == NAMED:
                 for place in inside.tolist():
@@ -151,7 +159,8 @@ class Grouping:
             for at in range(0, len(inside), _AT_ONCE):
                 view.check()
                 some = inside[at : at + _AT_ONCE]
-                values = self._read(view, rows[some], self.groups.hashes[chosen[some]])
+                read = view.at(distinct(rows[some]), self.fields)
+                values = self._read(read, rows[some], self.groups.hashes[chosen[some]])
                 for place, value in zip(some.tolist(), values, strict=True):
                     found[place] = tuple(map(json_value, value))
                     size += sum(len(v) for v in value if type(v) in (str, bytes))

@@ -56,6 +56,11 @@ class Groups:
         self._blocks: npt.NDArray[np.int32] = np.zeros(_SMALLEST // _FULL, np.int32)
         self._rows: npt.NDArray[np.int32] = np.zeros(_SMALLEST // _FULL, np.int32)
 
+    def check(self, size: int) -> None:
+        """Raise ManyGroupsError unless there may be so many."""
+        if size > self._most:
+            raise ManyGroupsError(self._most)
+
     def find(self, hashes: Hashes, block: int, rows: Ints) -> Ints:
         """The group of each hash; new ones are first met in these rows of a block."""
         found = np.empty(len(hashes), np.int64)
@@ -92,8 +97,7 @@ class Groups:
 
     def _number(self, places: Ints, hashes: Hashes, block: int, rows: Ints) -> None:
         size = self.size + len(places)
-        if size > self._most:
-            raise ManyGroupsError(self._most)
+        self.check(size)
         if size > len(self.hashes):
             self.hashes = grown(self.hashes, size)
             self._blocks, self._rows = (

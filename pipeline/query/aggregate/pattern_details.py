@@ -13,10 +13,12 @@ from typing import Final
 import numpy as np
 
 from pipeline.batch.column import Column
+from pipeline.batch.distinct import difference, distinct
 from pipeline.batch.layout import LEVEL, MESSAGE, SOURCE
 from pipeline.errors import FrameError
 from pipeline.level import LEVEL_NAMES
-from pipeline.query.aggregate.patterns import BlockSeen, PatternCount, Seen, row_ids
+from pipeline.query.aggregate.patterns import BlockSeen, PatternCount, Seen
+from pipeline.query.aggregate.row_patterns import row_ids
 from pipeline.query.cursor import Key
 from pipeline.query.requests import REPLY_BYTES, FieldError
 from pipeline.query.rows import Renderer
@@ -123,9 +125,7 @@ class Details:
         found = table[column.codes]
         rows = np.flatnonzero(mask & (found >= 0))
         places = found[rows]
-        rare = np.setdiff1d(
-            self._ids[np.isin(self._ids, block.ids)], column.pattern_ids
-        )
+        rare = difference(self._ids[np.isin(self._ids, block.ids)], column.pattern_ids)
         if not len(rare):
             return rows, places
         more = self._chosen_of(column, np.flatnonzero(mask & (column.codes == 0)))
@@ -161,7 +161,7 @@ class Details:
         rows, places = rows[last], places[last]
         if not len(rows):
             return
-        if len(np.unique(places)) < len(places):
+        if len(distinct(places)) < len(places):
             ranks, numbers = view.block.order_keys()
             order = np.lexsort((numbers[rows], ranks[rows], places))
             rows, places = rows[order], places[order]

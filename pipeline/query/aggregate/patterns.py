@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from pipeline.batch.column import Column
+from pipeline.batch.distinct import union
 from pipeline.batch.layout import MESSAGE
 from pipeline.errors import FrameError, StoreError
 from pipeline.query.aggregate.aggregation import Bounds
+from pipeline.query.aggregate.row_patterns import row_ids, template_of
 from pipeline.query.cells import CellStore
 from pipeline.query.pipes import Patterns, RowPipe
 from pipeline.query.requests import FieldError
@@ -27,16 +28,13 @@ from pipeline.query.tables import Table, apply_pipes
 from pipeline.query.text import Ints, Mask
 from pipeline.query.view import View
 from pipeline.store.message_column import MessageColumn
-from pipeline.store.messages import ROWS_MIN, TEMPLATE_BYTES
+from pipeline.store.messages import ROWS_MIN
 from pipeline.store.reader import Header
 from pipeline.store.template_table import PATTERNS_MAX as STORE_PATTERNS
 from pipeline.store.templates import (
     Ids,
-    find_templates,
     pattern_id,
-    pattern_ids,
     show,
-    text_ids,
 )
 from pipeline.timestamp import format_timestamp
 
@@ -168,7 +166,7 @@ class PatternCount:
         if self._keeps_rare:
             return order[:n], opened
         near = order[known.counts[order] + unknown > least]
-        near = np.union1d(near, order[:n])
+        near = union(near, order[:n])
         absent = np.array([~_lists(block.ids, known.ids[near]) for block in opened])
         if not len(absent):
             return order[:n], []
@@ -268,7 +266,7 @@ class PatternCount:
         if not self._keeps_rare:
             seen = seen.at(np.flatnonzero(_lists(known.ids, seen.ids)))
         self._sum.add(seen)
-        block.ids = np.union1d(block.ids, seen.ids)
+        block.ids = union(block.ids, seen.ids)
 
     def _read_rest(self, block: BlockSeen) -> Seen:
         matched = self._scan.match(block.header)
@@ -296,29 +294,6 @@ def _lists(ids: Ids, wanted: Ids) -> Mask:
     inside = places < len(ids)
     found[inside] = ids[places[inside]] == wanted[inside]
     return found
-
-
-def row_ids(column: Column, rows: Ints) -> Ids:
-    """The pattern of each of these rows, 0 without one."""
-    if isinstance(column, MessageColumn):
-        texts = column.texts_of(rows)
-        ids, lengths = text_ids(texts), texts.lengths
-    else:
-        ids, lengths = pattern_ids(column)[rows], column.texts.lengths[rows]
-    long = np.flatnonzero(lengths > TEMPLATE_BYTES)
-    if len(long):
-        ids = ids.copy()
-        for place, text in zip(long.tolist(), column.values(rows[long]), strict=True):
-            if len(template_of(text)) > TEMPLATE_BYTES:
-                ids[place] = 0
-    return ids
-
-
-def template_of(message: str) -> bytes:
-    """The template of one message."""
-    data = message.encode()
-    found = find_templates(data + b"\n", np.array([len(data)], np.int64))
-    return found.templates[0]
 
 
 def _seen(ids: Ids, times: Ints) -> Seen:
@@ -359,7 +334,7 @@ class Names:
         view, mask = matched
         column = view.batch.columns[MESSAGE]
         rows = np.flatnonzero(mask)
-        ids = pattern_ids(column)[rows]
+        ids = row_ids(column, rows)
         unique, firsts = np.unique(ids, return_index=True)
         some = np.isin(unique, np.array(list(wanted), np.uint64))
         messages = column.values(rows[firsts[some]])

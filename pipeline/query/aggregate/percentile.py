@@ -37,6 +37,14 @@ _PLACE: Final = 32
 _SIGN: Final = (1 << 63) - 1
 
 
+class ManyNumbersError(FieldError):
+    """There is no place for the numbers of all groups."""
+
+    def __init__(self) -> None:
+        problem = f"more than {CELLS_MAX:,} groups of numbers for percentiles"
+        super().__init__("q", problem, hint="narrow the time range")
+
+
 class Quantiles:
     """The numbers of a field, by group."""
 
@@ -158,8 +166,7 @@ class Quantiles:
 
     def _coarsen(self) -> None:
         if self.bits is None or self.bits == _BITS_MIN:
-            problem = f"more than {CELLS_MAX:,} groups of numbers for percentiles"
-            raise FieldError("q", problem, hint="narrow the time range")
+            raise ManyNumbersError
         self.bits -= 1
         half = 1 << _PLACE - 1
         cells = (((self._keys & ((1 << _PLACE) - 1)) - half) >> 1) + half

@@ -15,17 +15,19 @@ from msgspec import UNSET
 from pipeline.query.budget import Budget
 from pipeline.query.cursor import Cursor, decode_cursor, encode_cursor
 from pipeline.query.deletions import DeletePlan, DeleteRequest
-from pipeline.query.filtered import FILTERS, digest_of, plan_of
+from pipeline.query.filtered import FILTERS, digest_of
 from pipeline.query.methods.method import (
     Context,
     mark_plan,
     read_params,
     window_of,
 )
+from pipeline.query.reading import read_filter
 from pipeline.query.requests import FieldError
 from pipeline.query.rows import Renderer
 from pipeline.query.scan import Scan
 from pipeline.query.search import Wish, find_page
+from pipeline.query.spared import plan_of_deletion
 
 NAME: Final = "delete"
 
@@ -41,11 +43,13 @@ def answer(
     if not any(_has_value(getattr(request, name)) for name in FILTERS):
         hint = "q: * means every entry"
         raise FieldError("q", "a delete needs a condition", hint=hint)
+    if request.q is not None:
+        read_filter("q", request.q)  # what the ingester takes
     digest = digest_of(request)
     if request.confirm is not None:
         return _confirmed(context, request, digest, started)
-    plan = mark_plan(plan_of(request, now), context.headers.refresh())
-    scan = Scan(context.headers, plan, budget)
+    plan = mark_plan(plan_of_deletion(request, now), context.own.refresh())
+    scan = Scan(context.own, plan, budget)
     count = find_page(scan, Wish(1), Renderer(["id"])).total or 0
     mark = plan.mark or 0
     token = Cursor(digest, mark, (now, _NOBODY, 0), None, None, count)
@@ -74,7 +78,7 @@ def _confirmed(
         confirm=request.confirm,
         mark=token.mark,
         now=token.key[0],
-        window=window_of(plan_of(request, token.key[0])),
+        window=window_of(plan_of_deletion(request, token.key[0])),
         took_ms=context.took_ms(started),
     )
 

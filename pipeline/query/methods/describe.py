@@ -53,7 +53,7 @@ def answer(
     sources.run(scan, headers)
     fields = FieldCount(scan)
     fields.run(headers)
-    facets = _sample(scan, headers)
+    facets = _sample(scan, headers) if request.values else Facets()
     values = {one.field: one for one in facets.fields(scan, request.values)}
     described = _fields(fields.fields, values)
     entries = sum(header.rows for header in headers)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from pipeline.batch.distinct import distinct
 from pipeline.batch.layout import LEVEL, SOURCE
 from pipeline.level import Level
 from pipeline.query.budget import Budget
@@ -59,7 +60,7 @@ class _Sums:
         names, levels = view.batch.columns[SOURCE], view.batch.columns[LEVEL]
         codes = names.codes[places]
         severe = levels.numbers[places] >= Level.ERROR
-        for code in np.unique(codes).tolist():
+        for code in distinct(codes).tolist():
             mine = codes == code
             first, last = int(times[mine].min()), int(times[mine].max())
             known = self.sources.setdefault(

@@ -21,6 +21,10 @@ from pipeline.timestamp import SECOND, format_timestamp
 
 NAME: Final = "histogram"
 
+_NARROWEST: Final = 1_000_000
+_WIDEST: Final = 366 * 86_400 * SECOND
+"""As of the pipe; beyond some centuries the count of a bucket has no 64 bits."""
+
 
 def answer(
     context: Context, params: Mapping[str, Any], now: int, budget: Budget
@@ -56,11 +60,12 @@ def answer(
 def read_interval(interval: str | float) -> int:
     """A width in ns; raises FieldError."""
     width = _width(interval)
-    if width is None or width < 1_000_000:
-        problem = f"{interval!r} is no length of time"
+    if width is None or not _NARROWEST <= width <= _WIDEST:
+        shown = f"{interval!r}"[:64]
+        problem = f"{shown} is no length of time from 1ms to a year"
         raise FieldError("interval", problem, hint="write 10s, 1m, 2h or seconds")
-    return width
+    return int(width)
 
 
-def _width(interval: str | float) -> int | None:
-    return parse_age(interval) if isinstance(interval, str) else int(interval * SECOND)
+def _width(interval: str | float) -> float | None:
+    return parse_age(interval) if isinstance(interval, str) else interval * SECOND

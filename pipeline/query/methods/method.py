@@ -49,7 +49,12 @@ class Context:
     limits: Limits
     clock: Callable[[], float]
     """Seconds, monotonic."""
+    own: Headers
+    """Of the store alone, without the archives that are attached to it."""
     cells: CellStore = field(default_factory=CellStore)
+
+    def __post_init__(self) -> None:
+        self.headers.forget.append(self.cells.clear)
 
     def took_ms(self, started: float) -> float:
         """Milliseconds since then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,8 @@ from pipeline.query.aggregate.table import make_table
 from pipeline.query.budget import Budget
 from pipeline.query.context import find_context
 from pipeline.query.cursor import Cursor, encode_cursor
+from pipeline.query.explanations import ExplainReply
+from pipeline.query.methods.explained import explain_run, run_of
 from pipeline.query.methods.method import (
     REPLY_BYTES,
     Context,
@@ -21,15 +24,16 @@ from pipeline.query.methods.method import (
     window_of,
 )
 from pipeline.query.ordered import Ordered
+from pipeline.query.pages import LogsReply
 from pipeline.query.piped import picked_fields, split_pipes
 from pipeline.query.pipes import Fields, Limit, Query
 from pipeline.query.plan import Paged, digest, make_plan, read_cursor, resume_plan
-from pipeline.query.replies import LogsReply
 from pipeline.query.requests import FieldError, QueryRequest
 from pipeline.query.rows import Renderer, Row
 from pipeline.query.scan import Scan
 from pipeline.query.search import Page, Wish, find_page
 from pipeline.query.tables import Table
+from pipeline.query.why import why_empty
 
 NAME: Final = "query"
 
@@ -47,12 +51,13 @@ def answer_page(
     """A page, with so many entries around each hit; None: without that flag."""
     started = context.clock()
     request, query = split_pipes(request)
-    if any(not isinstance(pipe, Fields) for pipe in query.pipes):
+    if any(not isinstance(pipe, Fields) for pipe in query.rest):
         return _answer_pipes(context, request, query, now, budget)
-    if query.pipes:
-        request = msgspec.structs.replace(request, fields=picked_fields(query.pipes))
+    if query.rest:
+        request = msgspec.structs.replace(request, fields=picked_fields(query.rest))
     cursor = read_cursor(request)
-    plan = resume_plan(request, cursor) if cursor else make_plan(request, now)
+    with budget.step("plan"):
+        plan = resume_plan(request, cursor) if cursor else make_plan(request, now)
     newest = context.headers.refresh()
     if cursor is None:
         plan = mark_plan(plan, newest)
@@ -70,6 +75,7 @@ def answer_page(
     page = find_page(scan, wish, renderer)
     total = known if page.total is None else page.total
     rows = page.rows
+    explain = _explained(context, scan, started, request, query, page)
     if around and rows:
         rows = _with_context(scan, rows, around, renderer, wish)
     return LogsReply(
@@ -80,8 +86,28 @@ def answer_page(
         next_cursor=_next(request, page, scan, total),
         window=window_of(plan),
         took_ms=context.took_ms(started),
+        explain=explain,
         unreadable_blocks=len(scan.damaged) or UNSET,
     )
+
+
+def _explained(
+    context: Context,
+    scan: Scan,
+    started: float,
+    request: Paged,
+    query: Query,
+    page: Page | None = None,
+) -> ExplainReply | UnsetType:
+    """What became of the question, if that is asked for."""
+    if not request.explain:
+        return UNSET
+    run = run_of(context, scan, started)
+    matched = None if page is None else page.total
+    if matched is None and (page is None or not (page.rows or request.cursor)):
+        matched = find_page(scan, Wish(1), Renderer(["id"])).total
+    why = partial(why_empty, scan, request, query)
+    return explain_run(context, run, started, request, query, matched, None, why)
 
 
 def _answer_pipes(
@@ -90,7 +116,9 @@ def _answer_pipes(
     """A table, or entries that are sorted or cut: one page, whatever the limits."""
     started = context.clock()
     _refuse_cursor(request)
-    plan = mark_plan(make_plan(request, now), context.headers.refresh())
+    with budget.step("plan"):
+        plan = make_plan(request, now)
+    plan = mark_plan(plan, context.headers.refresh())
     scan = Scan(context.headers, plan, budget)
     rows: list[Row] = []
     table: Table | UnsetType = UNSET
@@ -114,6 +142,7 @@ def _answer_pipes(
         window=window_of(plan),
         took_ms=context.took_ms(started),
         table=table,
+        explain=_explained(context, scan, started, request, query),
         unreadable_blocks=len(scan.damaged) or UNSET,
     )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pipeline.query.budget import Budget
 from pipeline.query.methods.method import Context, read_params
 from pipeline.query.methods.query import answer_page
-from pipeline.query.replies import LogsReply
+from pipeline.query.pages import LogsReply
 from pipeline.query.requests import SearchRequest
 
 NAME: Final = "search"

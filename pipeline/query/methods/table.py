@@ -22,6 +22,7 @@ from pipeline.query.methods import (
     patterns,
     query,
     search,
+    storage,
     tail,
 )
 from pipeline.query.methods.method import Method
@@ -30,7 +31,7 @@ _FILES: Final[tuple[Method, ...]] = (
     *(query, search, get_stats, aggregate, histogram, facets, patterns, tail),
     *(describe, get_entry, get_context, get_trace, get_alerts),
     *(explain, export, delete),
-    *(counts, events),
+    *(counts, events, storage),
 )
 
 METHODS: Final[dict[str, Method]] = {file.NAME: file for file in _FILES}
