@@ -20,6 +20,7 @@ BUSY: Final = -32003
 WORKER_LOST: Final = -32005
 OUT_OF_ORDER: Final = -32010
 NOT_DONE: Final = -32011
+FORBIDDEN: Final = -32012
 
 MESSAGES: Final = {
     PARSE_ERROR: "Parse error",
@@ -33,6 +34,7 @@ MESSAGES: Final = {
     WORKER_LOST: "the query's worker process ended; retry",
     OUT_OF_ORDER: "out of order",
     NOT_DONE: "it was not done",
+    FORBIDDEN: "not allowed",
 }
 """The first five as JSON-RPC 2.0 words them."""
 

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -29,10 +29,13 @@ from pipeline.gateway.errors import (
 from pipeline.gateway.lenient import first_byte, members
 from pipeline.gateway.params import bind
 from pipeline.gateway.pool import Pool
+from pipeline.gateway.principal import Principal
 from pipeline.gateway.query_string import Names, read_query
 from pipeline.gateway.repeats import repeated_member
+from pipeline.gateway.services import Note
 from pipeline.gateway.split import MalformedError
 from pipeline.query.exports import ExportPage, ExportPart, ExportRequest
+from pipeline.scope import Scope
 
 NAMES: Final = Names(
     ExportRequest.__struct_encode_fields__,
@@ -49,8 +52,15 @@ STALL_SECONDS: Final = 60.0
 WRITTEN_BYTES: Final = 256 << 10
 """A client takes so many bytes in that time, or is let go: it holds a place."""
 
+FILTER_CHARACTERS: Final = 4_096
+"""Of a filter, kept in the audit."""
+
 _RETRY_MS: Final = 1_000
 _log = logging.getLogger(__name__)
+
+
+def _nobody(*_note: object) -> None:
+    """Keeps no audit."""
 
 
 class Exports:
@@ -62,24 +72,27 @@ class Exports:
         most: int,
         counters: Counter[str],
         stall_seconds: float = STALL_SECONDS,
+        note: Note = _nobody,
     ) -> None:
         self._pool = pool
-        self._most = most
+        self.most = most
         self._counters = counters
         self._stall_seconds = stall_seconds
+        self._note = note
         self._running = 0
 
     async def stream(
-        self, request: web.Request, asked: ExportRequest
+        self, request: web.Request, asked: ExportRequest, who: Principal
     ) -> web.StreamResponse:
         """Answer with the file; raises RpcError as long as nothing has been sent."""
-        if self._running >= self._most:
+        if self._running >= self.most:
             self._counters["export_busy"] += 1
             raise busy(f"{self._running} exports are running", _RETRY_MS)
         self._running += 1
         try:
-            async with aclosing(self._parts(asked)) as parts:
+            async with aclosing(self._parts(asked, who.scope)) as parts:
                 first = await anext(parts)
+                self._note("export", who, "exported", _said(asked))
                 response = _response(asked)
                 await response.prepare(request)
                 await self._send(request, response, first, parts)
@@ -116,24 +129,26 @@ class Exports:
                 await response.write(bytes(text[start : start + WRITTEN_BYTES]))
         self._counters["exported_rows"] += part.rows
 
-    async def _parts(self, asked: ExportRequest) -> AsyncGenerator[ExportPart, None]:
+    async def _parts(
+        self, asked: ExportRequest, scope: Scope
+    ) -> AsyncGenerator[ExportPart, None]:
         """Page by page, the first even when nothing matches."""
         page = ExportPage(**msgspec.structs.asdict(asked))
         while True:
-            part = await self._ask(page)
+            part = await self._ask(page, scope)
             yield part
             left = None if page.limit is None else page.limit - part.rows
             if part.next_cursor is None or left == 0:
                 return
             page = msgspec.structs.replace(page, cursor=part.next_cursor, limit=left)
 
-    async def _ask(self, page: ExportPage) -> ExportPart:
+    async def _ask(self, page: ExportPage, scope: Scope) -> ExportPart:
         """One page; later ones wait for a worker, so that the file needn't be cut."""
         loop = asyncio.get_running_loop()
         end = loop.time() + (RETRY_SECONDS if page.cursor else 0)
         while True:
             try:
-                text = await self._pool.ask("export", page)
+                text = await self._pool.ask("export", page, scope)
                 return msgspec.json.decode(text, type=ExportPart)
             except RpcError as error:
                 if error.code not in (BUSY, WORKER_LOST) or loop.time() >= end:
@@ -164,6 +179,13 @@ def check_export(asked: ExportRequest) -> ExportRequest:
     if asked.spreadsheet and asked.format != "csv":
         raise wrong_param("spreadsheet", "given without CSV", 'format "csv"')
     return asked
+
+
+def _said(asked: ExportRequest) -> dict[str, Any]:
+    """What was asked for, as the audit keeps it."""
+    given = msgspec.structs.asdict(asked)
+    shown = {name: value for name, value in given.items() if value}
+    return {"filter": msgspec.json.encode(shown).decode()[:FILTER_CHARACTERS]}
 
 
 def _response(asked: ExportRequest) -> web.StreamResponse:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -12,6 +13,13 @@ from msgspec import Meta, Struct, field
 from pipeline.errors import StoreError
 from pipeline.gateway.alerts import AlertsHealth
 from pipeline.gateway.pool import Pool
+from pipeline.store.attached import open_with
+from pipeline.store.census import (
+    COMPACTED_QUERY,
+    COMPACTED_SINCE,
+    FRESH_QUERY,
+    census,
+)
 from pipeline.store.database import DatabaseError, open_reader_async, size_on_disk
 from pipeline.store.producers import (
     FORGOTTEN_QUERY,
@@ -21,6 +29,7 @@ from pipeline.store.producers import (
     totals_of,
     values_of,
 )
+from pipeline.wire import frame
 
 STALE_SECONDS: Final = 3.0
 """The ingester says once a second how it is: three times nothing means it is away."""
@@ -37,6 +46,8 @@ class IngesterHealth(Struct):
     seen_ms_ago: int | None
     pid: int | None
     counters: dict[str, Any]
+    disk: dict[str, Any] = field(default_factory=dict)
+    """What it says of the disk that the database is on."""
 
 
 class LedgerHealth(Struct):
@@ -59,6 +70,8 @@ class StoreHealth(Struct):
     bytes: int
     error: str | None = None
     ledger: LedgerHealth = field(default_factory=LedgerHealth)
+    unattached_archives: int = 0
+    """Of storage.attach, that can't be read."""
 
 
 class WorkersHealth(Struct):
@@ -97,6 +110,10 @@ class HealthResult(Struct):
     alerts: AlertsHealth
     collector: dict[str, Any]
     requests: dict[str, int]
+    redacted: Annotated[
+        dict[str, int],
+        Meta(description="Secrets masked in what calls have logged, by rule."),
+    ]
 
 
 def judge(
@@ -106,10 +123,15 @@ def judge(
     reasons = []
     if not ingester.is_up:
         reasons.append(_away(ingester))
+    elif ingester.disk.get("stage", "plenty") != "plenty":
+        reasons.append(_short(ingester.disk))
     if workers.ready < workers.configured:
         reasons.append(f"{workers.ready} of {workers.configured} query workers ready")
     if store.error is not None:
         reasons.append(f"store: {store.error}")
+    if store.unattached_archives:
+        count = f"{store.unattached_archives} archives"
+        reasons.append(f"storage.attach: {count} can't be read, answers lack entries")
     if store.ledger.unbalanced:
         count = f"{store.ledger.unbalanced} of {store.ledger.producers} producers"
         reasons.append(f"ledger: {count} do not balance; get_ledger shows them")
@@ -125,6 +147,21 @@ def _away(ingester: IngesterHealth) -> str:
     return f"the ingester was last seen {ingester.seen_ms_ago / 1000:.1f} s ago"
 
 
+def _short(disk: dict[str, Any]) -> str:
+    free, low = disk["free_bytes"] / 1e6, disk["low_water_bytes"] / 1e6
+    there = f"the store's disk has {free:,.1f} MB free"
+    if disk["stage"] == "full":
+        return f"{there}: nothing is taken until there is room"
+    return f"{there}, less than {low:,.1f} MB: old entries go"
+
+
+def is_disk_full(status: dict[str, Any] | None, age: float | None) -> bool:
+    """Whether the ingester, of which this was heard a moment ago, can store nothing."""
+    if status is None or age is None or age > STALE_SECONDS:
+        return False
+    return status.get("status") == frame.Status.DISK_FULL.name
+
+
 def ingester_health(status: dict[str, Any] | None, age: float | None) -> IngesterHealth:
     """From its last status and that one's age in seconds."""
     if status is None or age is None:
@@ -134,6 +171,7 @@ def ingester_health(status: dict[str, Any] | None, age: float | None) -> Ingeste
         int(age * 1000),
         status.get("pid"),
         status.get("counters") or {},
+        status.get("space") or {},
     )
 
 
@@ -161,7 +199,7 @@ def _ledger_health(totals: Mapping[str, Totals]) -> LedgerHealth:
     )
 
 
-async def store_health(path: Path) -> StoreHealth:
+async def store_health(path: Path, archives: Sequence[Path] = ()) -> StoreHealth:
     """Entries and bytes of the database, without opening a block."""
     health = StoreHealth(str(path), 0, 0, size_on_disk(path))
     try:
@@ -170,18 +208,25 @@ async def store_health(path: Path) -> StoreHealth:
         health.error = str(error)
         return health
     try:
-        cursor = await connection.execute(
-            "SELECT count(*), coalesce(sum(rows), 0) FROM blocks"
-            " WHERE replaced_by IS NULL"
-        )
-        row = await cursor.fetchone()
-        if row is not None:
-            health.blocks, health.entries = row
+        ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
+        queries = (FRESH_QUERY, COMPACTED_QUERY)[: 1 + (version >= COMPACTED_SINCE)]
+        tables = [await connection.execute_fetchall(query) for query in queries]
+        health.entries, health.blocks = await asyncio.to_thread(census, *tables)
         sums = await connection.execute_fetchall(TOTALS_QUERY, values_of(_ALL))
         forgotten = await connection.execute_fetchall(FORGOTTEN_QUERY)
         health.ledger = _ledger_health(totals_of(sums, _ALL, forgotten))
-    except DatabaseError as error:
+        if archives:
+            health.unattached_archives = await asyncio.to_thread(
+                _unattached, path, archives
+            )
+    except (StoreError, DatabaseError) as error:
         health.error = str(error)
     finally:
         await connection.close()
     return health
+
+
+def _unattached(path: Path, archives: Sequence[Path]) -> int:
+    connection, left_out = open_with(path, archives)
+    connection.close()
+    return len(left_out)

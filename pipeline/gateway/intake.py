@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
+from pipeline.collectors.forwarding import AWAY, DISK_FULL
 from pipeline.entry import Entry, encode_id
 from pipeline.gateway.errors import RpcError, busy
 
@@ -35,6 +36,13 @@ class Submitter(Protocol):
         self, rows: Sequence[Entry], on_durable: OnDurable | None = None
     ) -> bool:
         """Send rows as one batch; False when memory is full."""
+
+
+class Stored(Protocol):
+    """What was handed over."""
+
+    def identities(self) -> list[str]:
+        """The ids of the rows that are on disk, in their order."""
 
 
 class _Durable:
@@ -74,12 +82,27 @@ class _Durable:
         ]
 
 
+class _Parts(list[_Durable]):
+    """Submits that belong together."""
+
+    def identities(self) -> list[str]:
+        """The ids of all their rows."""
+        return [identity for part in self for identity in part.identities()]
+
+
 class Intake:
     """Hands entries to the collector and says when they are stored."""
 
-    def __init__(self, collector: Submitter, timeout: float) -> None:
+    def __init__(
+        self,
+        collector: Submitter,
+        timeout: float,
+        is_disk_full: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`is_disk_full` says what the ingester has said of a moment ago."""
         self._collector = collector
-        self._timeout = timeout
+        self.timeout = timeout
+        self._is_disk_full = is_disk_full
         self.accepted = 0
         self.rejected = 0
         self.refused_busy = 0
@@ -96,30 +119,33 @@ class Intake:
 
     def receive(self, row: Entry) -> None:
         """Hand a row over without waiting; raises RpcError (-32003) when full."""
+        self._check_disk()
         if not self._collector.submit([row]):
             raise self._full(stored="no")
         self.accepted += 1
 
     async def store(self, row: Entry) -> str:
         """The id of the row once it is on disk; raises RpcError (-32003)."""
+        self._check_disk()
         durable = _Durable([row])
         if not self._collector.submit([row], durable.call):
             raise self._full(stored="no")
-        await self._wait([durable.done], self._timeout)
+        await self._wait([durable.done], self.timeout)
         self.accepted += 1
         return durable.identities()[0]
 
     async def store_all(
         self, rows: list[Entry], sizes: list[int], *, wait: bool = True
-    ) -> None:
+    ) -> Stored:
         """Return once all rows are on disk, or on their way; raises RpcError (-32003).
 
         `sizes` are about the rows' bytes. A full collector is waited for, because the
         first rows may be on their way already.
         """
+        self._check_disk()
         loop = asyncio.get_running_loop()
-        end = loop.time() + self._timeout
-        waiting = []
+        end = loop.time() + self.timeout
+        waiting = _Parts()
         handed_over = 0
         for part in _parts(rows, sizes):
             durable = _Durable(part)
@@ -130,12 +156,13 @@ class Intake:
                     raise self._full(stored="some", handed_over=handed_over)
                 await asyncio.sleep(_TRY_AGAIN_SECONDS)
             handed_over += len(part)
-            waiting.append(durable.done)
+            waiting.append(durable)
             # others get their turn between two parts
             await asyncio.sleep(0)
         if wait:
-            await self._wait(waiting, end - loop.time())
+            await self._wait([part.done for part in waiting], end - loop.time())
         self.accepted += len(rows)
+        return waiting
 
     async def _wait(self, done: list[asyncio.Future[None]], seconds: float) -> None:
         if not done:
@@ -143,12 +170,20 @@ class Intake:
         _, late = await asyncio.wait(done, timeout=max(0.0, seconds))
         if late:
             self.timed_out += 1
+            why = DISK_FULL if self._is_disk_full() else AWAY
             raise busy(
-                f"not on disk within {self._timeout:g} s: the ingester is away or slow",
+                f"not on disk within {self.timeout:g} s: {why}",
                 RETRY_MS,
                 # the collector keeps the rows and goes on trying
                 stored="later, unless this gateway ends first; a retry may store twice",
             )
+
+    def _check_disk(self) -> None:
+        """Raise RpcError (-32003) at once when nothing can be stored: its caller can
+        hold an entry longer than this process lives."""
+        if self._is_disk_full():
+            self.refused_busy += 1
+            raise busy(DISK_FULL, RETRY_MS, stored="no")
 
     def _full(self, **more: object) -> RpcError:
         self.refused_busy += 1

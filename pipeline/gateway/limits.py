@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pipeline import limits
-from pipeline.gateway import export, http, websocket
+from pipeline.gateway import bodies, connections, export, websocket
 from pipeline.gateway.methods.entries import ROW_BYTES
 from pipeline.query import exports, lookups, requests
 from pipeline.settings import Settings
@@ -36,6 +36,36 @@ class LimitsResult(Struct, frozen=True):
     limits: list[Limit]
 
 
+_CLIENTS: Final = (
+    (
+        *("connections", "gateway.connections", "connections"),
+        "Connections at once; the one that has waited longest without a request goes.",
+    ),
+    (
+        *("head_seconds", "gateway.head_seconds", "s"),
+        "Longest that the head of a request takes.",
+    ),
+    (
+        *("body_seconds", "gateway.body_seconds", "s"),
+        "Longest that a request's body takes.",
+    ),
+    (
+        *("idle_seconds", "gateway.idle_seconds", "s"),
+        "Longest that a connection waits for its next request.",
+    ),
+    (
+        *("calls_per_second", "gateway.calls_per_second", "calls/s"),
+        "Calls of a token, or of an address without one; beyond it: 429. 0: any.",
+    ),
+    (
+        *("calls_burst", "gateway.calls_burst", "calls"),
+        "Calls that it may make at once after it has rested.",
+    ),
+    (
+        *("failures_per_minute", "authentication.failures_per_minute", "requests"),
+        "Requests of an address without a valid token in a minute; beyond it: 429.",
+    ),
+)
 _SETTINGS: Final = (
     ("query_seconds", "query.timeout_seconds", "s", "Longest that one question runs."),
     (
@@ -64,6 +94,7 @@ _SETTINGS: Final = (
     ),
     ("batch_calls", "gateway.batch_calls", "calls", "Calls of one JSON-RPC batch."),
     ("request_bytes", "gateway.request_bytes", "bytes", "Size of a request's body."),
+    *_CLIENTS,
     (
         *("durable_seconds", "gateway.durable_timeout_seconds", "s"),
         "Longest that `log` waits for its entry to be durable.",
@@ -130,7 +161,14 @@ _FIXED: Final = (
         *("export_stall_seconds", export.STALL_SECONDS, "s"),
         "Longest that a client of an export takes for 256 KiB.",
     ),
-    ("body_seconds", http.BODY_SECONDS, "s", "Longest that a request's body takes."),
+    (
+        *("bodies_bytes", bodies.BODIES_BYTES, "bytes"),
+        "Size of all requests' bodies together; beyond it: busy.",
+    ),
+    (
+        *("stall_seconds", connections.STALL_SECONDS, "s"),
+        "Longest that any client takes for 64 KiB of what waits for it.",
+    ),
     (
         "socket_calls",
         websocket.CALLS_AT_ONCE,

@@ -7,6 +7,7 @@ which gateway a retry reaches, or whether one of the processes was restarted mea
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from pipeline.compression import compress
 from pipeline.entry import Entry
 from pipeline.gateway.errors import OUT_OF_ORDER, RpcError, busy, wrong_param
 from pipeline.limits import BATCH_ROWS, FRAME_BYTES, NUMBER_MAX, PAYLOAD_BYTES
+from pipeline.redaction import Redactor
 from pipeline.wire.frame import Codec, Flag, Header
 
 RETRY_MS: Final = 1_000
@@ -78,10 +80,16 @@ class Numbered:
     """Forwards numbered batches, and waits until they are durable."""
 
     def __init__(
-        self, relay: Submitter, timeout: float, monotonic_ns: Callable[[], int]
+        self,
+        relay: Submitter,
+        timeout: float,
+        monotonic_ns: Callable[[], int],
+        redactor: Redactor | None = None,
     ) -> None:
         self._relay = relay
-        self._timeout = timeout
+        self.redactor = redactor
+        self._tally = threading.Lock()
+        self.timeout = timeout
         self._monotonic_ns = monotonic_ns
         self._turns: dict[bytes, _Turns] = {}
         self.counters: Counter[str] = Counter(
@@ -92,6 +100,9 @@ class Numbered:
             numbered_late=0,
         )
         """Calls by how they ended."""
+
+        self.redacted: Counter[str] = Counter()
+        """Secrets that were masked, by rule."""
 
     @asynccontextmanager
     async def turn(self, producer: bytes) -> AsyncIterator[None]:
@@ -134,7 +145,7 @@ class Numbered:
             except RuntimeError:
                 return  # the loop is closed: nobody waits any more
 
-        deadline = self._monotonic_ns() + int(self._timeout * 1e9)
+        deadline = self._monotonic_ns() + int(self.timeout * 1e9)
         problem = self._relay.submit(Call(header, payload, deadline, tell))
         if problem is not None:
             raise self._busy(problem)
@@ -145,19 +156,25 @@ class Numbered:
             return b""
         offsets = rows.places if len(rows.entries) < rows.span else None
         if len(rows.entries) <= SMALL_ROWS and rows.size <= SMALL_BYTES:
-            payload = encode_rows(rows.entries, offsets, compress)
+            payload = self._encoded(rows.entries, offsets)
         else:
-            payload = await asyncio.to_thread(
-                encode_rows, rows.entries, offsets, compress
-            )
+            payload = await asyncio.to_thread(self._encoded, rows.entries, offsets)
         check_size(unpacked_bytes(payload), PAYLOAD_BYTES, "as columns")
         check_size(len(payload), FRAME_BYTES, "compressed")
+        return payload
+
+    def _encoded(self, rows: list[Entry], offsets: list[int] | None) -> bytes:
+        redactor = None if self.redactor is None else self.redactor.twin()
+        payload = encode_rows(rows, offsets, compress, redactor)
+        if redactor is not None and redactor.counts:
+            with self._tally:
+                self.redacted.update(redactor.counts)
         return payload
 
     async def wait(self, sent: Sent) -> Ending:
         """Return when the batch is durable; raises RpcError (-32003, -32010)."""
         try:
-            async with asyncio.timeout(self._timeout + _GRACE_SECONDS):
+            async with asyncio.timeout(self.timeout + _GRACE_SECONDS):
                 ending = await sent.done
         except TimeoutError:
             ending = Ending(Fate.LATE, problem="the relay does not answer")
@@ -166,7 +183,7 @@ class Numbered:
             raise out_of_order(sent.numbers, sent.span, ending.expected)
         if ending.fate is Fate.LATE:
             self.counters["numbered_late"] += 1
-            problem = f"not on disk within {self._timeout:g} s: {ending.problem}"
+            problem = f"not on disk within {self.timeout:g} s: {ending.problem}"
             raise self._busy(problem, "perhaps; the same call stores nothing twice")
         name = "numbered_duplicate" if ending.is_duplicate else "numbered_durable"
         self.counters[name] += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -58,9 +58,29 @@ def bind(params: Params, shape: type[Shape]) -> Shape:
         b'"%b":%b' % (name.encode(), bytes(value)) for name, value in named.items()
     )
     try:
-        return msgspec.json.decode(text, type=shape)
+        found = msgspec.json.decode(text, type=shape)
     except FLAWS as error:
         raise _explain(error, named, shape) from None
+    pack_params(found)
+    return found
+
+
+def pack_params(params: Struct) -> Raw:
+    """As msgpack, for another process; raises RpcError for a number beyond 64 bits."""
+    try:
+        return Raw(msgspec.msgpack.encode(params))
+    except OverflowError:
+        name = next(filter(partial(_is_beyond, params), params.__struct_fields__), "")
+        problem = "a number beyond 64 bits"
+        raise wrong_param(name, problem, expectation(type(params), name)) from None
+
+
+def _is_beyond(params: Struct, name: str) -> bool:
+    try:
+        msgspec.msgpack.encode(getattr(params, name))
+    except OverflowError:
+        return True
+    return False
 
 
 def by_name(params: Params, names: Sequence[str]) -> dict[str, Raw]:

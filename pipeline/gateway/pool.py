@@ -15,17 +15,21 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from pipeline import journal
 from pipeline.gateway.durations import LONG_SECONDS, Durations, shape_of
 from pipeline.gateway.errors import (
+    INTERNAL_ERROR,
     TIME_LIMIT,
     WORKER_LOST,
     RpcError,
     busy,
 )
+from pipeline.gateway.params import pack_params
 from pipeline.gateway.process import Answer, Question, WorkerProcess
 from pipeline.query.requests import TailRequest
+from pipeline.scope import Scope
 
 STOP_SECONDS: Final = 1.0
 """A worker that was told to stop has this long before it is killed."""
@@ -39,14 +43,18 @@ STEADY_SECONDS: Final = 10.0
 
 RETRY_MS: Final = 500
 
+SILENT_SECONDS: Final = 10.0
+
 
 @dataclass(slots=True, eq=False)
 class _Job:
     method: str
     params: Struct
+    packed: Raw
     timeout: float
     done: asyncio.Future[bytes]
     shape: Hashable
+    scope: Scope | None
     expiry: asyncio.TimerHandle | None = None
     began: float = 0.0
     """When a worker got it, by the loop's clock."""
@@ -65,6 +73,12 @@ class _Slot:
     is_ready: bool = False
     guard: asyncio.TimerHandle | None = None
     reason: RpcError | None = None
+    is_stale: bool = False
+    """Its worker goes by settings that no longer hold."""
+
+    pinged: float = 0.0
+    heard: float = 0.0
+    """When it was last asked for a sign of life, and gave one, by the loop's clock."""
 
 
 @dataclass(slots=True)
@@ -110,6 +124,18 @@ class Pool:
             self._slots.append(slot)
             self._tasks.append(asyncio.create_task(self._keep_up(slot)))
 
+    def renew(self, environ: Mapping[str, str]) -> None:
+        """Have workers that know this environment; each ends its question first."""
+        self.environ = environ
+        for slot in self._slots:
+            slot.is_stale = True  # one that is just being started, too
+            self._maybe_retire(slot)
+
+    def _maybe_retire(self, slot: _Slot) -> None:
+        if slot.is_stale and slot.question == 0 and slot.process is not None:
+            slot.is_ready = slot.is_stale = False
+            slot.process.retire()
+
     async def close(self) -> None:
         """End all workers; whoever still waits gets an error."""
         self._is_closing = True
@@ -121,8 +147,10 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
-    async def ask(self, method: str, params: Struct) -> bytes:
-        """The worker's answer as JSON text; raises RpcError.
+    async def ask(
+        self, method: str, params: Struct, scope: Scope | None = None
+    ) -> bytes:
+        """The worker's answer as JSON text, of what a scope allows; raises RpcError.
 
         When the caller is cancelled, so is the question.
         """
@@ -131,7 +159,9 @@ class Pool:
             raise busy(f"{len(self._jobs)} questions are waiting already", RETRY_MS)
         loop = asyncio.get_running_loop()
         shape = shape_of(method, params)
-        job = _Job(method, params, self.timeout, loop.create_future(), shape)
+        packed = pack_params(params)
+        done = loop.create_future()
+        job = _Job(method, params, packed, self.timeout, done, shape, scope)
         job.expiry = loop.call_later(job.timeout, self._expire, job)
         self._jobs.append(job)
         self._assign()
@@ -180,6 +210,24 @@ class Pool:
         """Process ids of the workers that run."""
         return [slot.process.pid for slot in self._slots if slot.process is not None]
 
+    def ping(self) -> None:
+        """Ask all workers for a sign of life; one that gives none is asked less often,
+        or its pipe would fill up."""
+        now = asyncio.get_running_loop().time()
+        for slot in self._slots:
+            is_due = slot.heard >= slot.pinged or now - slot.pinged > SILENT_SECONDS
+            if slot.process is not None and is_due:
+                slot.pinged = now
+                slot.process.ping(1)
+
+    def heartbeats(self) -> list[tuple[int | None, float]]:
+        """(process id, seconds since its last sign of life) of each worker's place."""
+        now = asyncio.get_running_loop().time()
+        return [
+            (slot.process.pid if slot.process else None, now - slot.heard)
+            for slot in self._slots
+        ]
+
     def _assign(self) -> None:
         for slot in self._slots:
             if slot.is_ready and slot.question == 0:
@@ -205,7 +253,7 @@ class Pool:
         if job.expiry is not None:
             job.expiry.cancel()
         slot.job = job
-        self._send(slot, job.method, job.params, job.timeout)
+        self._send(slot, job.method, job.packed, job.scope)
         # the worker keeps the time itself; this is for one that can't
         overdue = RpcError(
             TIME_LIMIT,
@@ -213,12 +261,13 @@ class Pool:
         )
         self._guard(slot, job.timeout + STOP_SECONDS, overdue)
 
-    def _send(self, slot: _Slot, method: str, params: Struct, timeout: float) -> None:
+    def _send(
+        self, slot: _Slot, method: str, params: Raw, scope: Scope | None = None
+    ) -> None:
         assert slot.process is not None
-        self._last += 1
-        slot.question = self._last
+        slot.question = self._last = self._last + 1
         now = self.clock_ns()
-        slot.process.ask(Question(self._last, method, params, now, timeout))
+        slot.process.ask(Question(self._last, method, params, now, self.timeout, scope))
 
     def _guard(self, slot: _Slot, seconds: float, reason: RpcError | None) -> None:
         if slot.guard is not None:
@@ -265,10 +314,12 @@ class Pool:
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
+            slot.is_stale = False
             try:
                 slot.process = await WorkerProcess.start(self.command, self.environ)
                 await self._serve(slot)
             except OSError as error:
+                journal.error("gateway", f"a query worker can't be started: {error}")
                 self._lose(slot, str(error))
             if loop.time() - started > STEADY_SECONDS:
                 failures = 0
@@ -281,14 +332,18 @@ class Pool:
         """Take the worker's answers until it ends."""
         assert slot.process is not None
         # the first question proves that it works, and loads what answering needs
-        self._send(slot, "tail", TailRequest(limit=1), self.timeout)
+        self._send(slot, "tail", pack_params(TailRequest(limit=1)))
         self._guard(slot, self.timeout + STOP_SECONDS, None)
         how = "the gateway"
         try:
             while (answer := await slot.process.answer()) is not None:
                 self._take(slot, answer)
+            # what is retired was told to end
+            is_wanted = slot.is_ready or slot.question
             slot.is_ready = False
             how = await slot.process.end(STOP_SECONDS)
+            if is_wanted:
+                journal.error("gateway", f"a query worker ended with {how}")
         except asyncio.CancelledError:
             await slot.process.end()
             raise
@@ -296,6 +351,9 @@ class Pool:
             self._lose(slot, how)
 
     def _take(self, slot: _Slot, answer: Answer) -> None:
+        slot.heard = asyncio.get_running_loop().time()
+        if answer.pong is not None:
+            return
         if answer.id != slot.question:
             return
         job, slot.job, slot.question = slot.job, None, 0
@@ -306,6 +364,7 @@ class Pool:
             slot.guard = None
         if job is not None:
             self._settle(job, answer)
+        self._maybe_retire(slot)
         self._assign()
 
     def _settle(self, job: _Job, answer: Answer) -> None:
@@ -317,6 +376,10 @@ class Pool:
             self.learn(job.method, job.params, taken)
         if problem is not None:
             self.counters.timed_out += problem.code == TIME_LIMIT
+            if problem.code == INTERNAL_ERROR:
+                what = (problem.data or {}).get("problem", problem.message)
+                text = f"a query worker failed at {job.method}: {what}"
+                journal.error("gateway", text)
             self._fail(job, RpcError(problem.code, problem.data, problem.message))
         elif not job.done.done():
             self.counters.answered += 1

@@ -13,9 +13,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from pipeline.pipes import LENGTH, pack_frame
+from pipeline.scope import Scope
 
 REPLY_BYTES: Final = 256 << 20
 """A reply: 10,000 entries of 25 KiB; a worker that sends more is ended."""
@@ -28,13 +29,17 @@ END_SECONDS: Final = 2.0
 
 
 class Question(Struct):
-    """What a worker is asked: `now` in nanoseconds, `timeout` in seconds."""
+    """What a worker is asked: `now` in nanoseconds, `timeout` in seconds.
+
+    `params` are packed already: what can't be is refused before a worker is taken.
+    """
 
     id: int
     method: str
-    params: Struct
+    params: Raw
     now: int
     timeout: float
+    scope: Scope | None = None
 
 
 class Problem(Struct):
@@ -46,11 +51,12 @@ class Problem(Struct):
 
 
 class Answer(Struct):
-    """A worker's reply: JSON text or a problem."""
+    """A worker's reply: JSON text or a problem, or a sign of life."""
 
-    id: int
+    id: int = 0
     result: bytes | None = None
     error: Problem | None = None
+    pong: int | None = None
 
 
 class WorkerProcess:
@@ -93,6 +99,10 @@ class WorkerProcess:
         """Tell the worker that nobody waits for this answer."""
         self._send(msgspec.msgpack.encode({"cancel": identity}))
 
+    def ping(self, number: int) -> None:
+        """Ask whether it runs; it answers also while it works on a question."""
+        self._send(msgspec.msgpack.encode({"ping": number}))
+
     async def answer(self) -> Answer | None:
         """The next answer; None when the worker has ended or talks nonsense."""
         try:
@@ -103,6 +113,10 @@ class WorkerProcess:
             return self._decoder.decode(await self._out.readexactly(size))
         except (asyncio.IncompleteReadError, OSError, msgspec.DecodeError):
             return None
+
+    def retire(self) -> None:
+        """Tell it that nothing more will be asked; it ends by itself."""
+        self._in.close()
 
     def kill(self) -> None:
         """End it now."""

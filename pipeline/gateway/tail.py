@@ -19,6 +19,7 @@ from pipeline.gateway.errors import RpcError, busy
 from pipeline.gateway.pool import Pool
 from pipeline.query.replies import TailReply
 from pipeline.query.requests import TailRequest
+from pipeline.scope import EVERYTHING, Scope
 
 QUEUE_BYTES: Final = 8 << 20
 """What waits for one client at most, beside the number of entries."""
@@ -91,6 +92,7 @@ class _Group:
     """Clients that have the same filter and have come to the same block."""
 
     request: TailRequest
+    scope: Scope
     last_block: int
     clients: set[Client] = field(default_factory=set)
     is_asking: bool = False
@@ -102,8 +104,8 @@ class Hub:
 
     def __init__(self, pool: Pool, clients_max: int, queue_max: int) -> None:
         self._pool = pool
-        self._clients_max = clients_max
-        self._queue_max = queue_max
+        self.clients_max = clients_max
+        self.queue_max = queue_max
         self._groups: list[_Group] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._places = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -126,23 +128,26 @@ class Hub:
         """Questions that a commit leads to."""
         return len(self._groups)
 
-    async def join(self, request: TailRequest) -> Client:
-        """A new listener, from now on or from `after_block`; raises RpcError."""
-        if self.clients + self._joining >= self._clients_max:
+    async def join(self, request: TailRequest, scope: Scope = EVERYTHING) -> Client:
+        """A new listener, from now on or from `after_block`; raises RpcError.
+
+        It hears of what the scope allows.
+        """
+        if self.clients + self._joining >= self.clients_max:
             raise busy(f"{self.clients} clients listen already", RETRY_MS)
         self._joining += 1
         try:
-            answer = await self._ask(request)
+            answer = await self._ask(request, scope)
         finally:
             self._joining -= 1
         # what is resumed counts from where the client was, until it has been sent
         start = request.after_block if answer.logs else None
-        client = Client(self._queue_max, answer.last_block if start is None else start)
+        client = Client(self.queue_max, answer.last_block if start is None else start)
         client.put(
             [bytes(log) for log in answer.logs], answer.last_block, answer.missed
         )
         plain = msgspec.structs.replace(request, after_block=None)
-        group = _Group(plain, answer.last_block, {client})
+        group = _Group(plain, scope, answer.last_block, {client})
         self._groups.append(group)
         # a block may have come while nobody asked for it
         self._advance(group)
@@ -194,7 +199,7 @@ class Hub:
         """Bring a group to the newest block, or leave it behind."""
         request = msgspec.structs.replace(group.request, after_block=group.last_block)
         try:
-            answer = await self._ask(request)
+            answer = await self._ask(request, group.scope)
         except RpcError:
             # no worker for the moment: the entries are stored and stay asked for
             group.is_behind = True
@@ -216,13 +221,14 @@ class Hub:
                 and not other.is_asking
                 and other.last_block == group.last_block
                 and other.request == group.request
+                and other.scope == group.scope
                 and group in self._groups
             ):
                 other.clients |= group.clients
                 self._groups.remove(group)
                 return
 
-    async def _ask(self, request: TailRequest) -> TailReply:
+    async def _ask(self, request: TailRequest, scope: Scope) -> TailReply:
         async with self._places:
-            answer = await self._pool.ask("tail", request)
+            answer = await self._pool.ask("tail", request, scope)
         return msgspec.json.decode(answer, type=TailReply)

@@ -14,7 +14,10 @@ from typing import Final
 import msgspec
 from aiohttp import WSMsgType, web
 
+from pipeline.gateway import jsonrpc
+from pipeline.gateway.bodies import Bodies
 from pipeline.gateway.dispatch import Dispatcher
+from pipeline.gateway.errors import RpcError
 from pipeline.gateway.jsonrpc import Params
 from pipeline.gateway.methods.tailing import (
     SubscribeResult,
@@ -22,6 +25,7 @@ from pipeline.gateway.methods.tailing import (
     UnsubscribeResult,
 )
 from pipeline.gateway.params import bind
+from pipeline.gateway.principal import Principal
 from pipeline.gateway.services import Services
 from pipeline.gateway.tail import Client, Delivery, Hub
 from pipeline.query.requests import TailRequest
@@ -40,8 +44,15 @@ class Connection:
     """One WebSocket with its subscriptions."""
 
     def __init__(
-        self, socket: web.WebSocketResponse, dispatcher: Dispatcher, hub: Hub
+        self,
+        socket: web.WebSocketResponse,
+        dispatcher: Dispatcher,
+        hub: Hub,
+        principal: Principal,
+        bodies: Bodies,
     ) -> None:
+        self._bodies = bodies
+        self._principal = principal
         self._socket = socket
         self._hub = hub
         self._dispatcher = dispatcher.extended(
@@ -78,18 +89,28 @@ class Connection:
         replied = asyncio.Event()
         _replied.set(replied)
         try:
-            reply = await self._dispatcher.answer(body)
+            reply = await self._answer(body)
             if reply is not None:
                 await self._send(reply)
         finally:
             replied.set()
             self._places.release()
 
+    async def _answer(self, body: bytes) -> bytes | None:
+        with self._bodies.hold() as held:
+            try:
+                held.take(len(body))
+            except RpcError as error:
+                self._dispatcher.counters["bodies_refused"] += 1
+                return jsonrpc.failure(jsonrpc.NULL, error)
+            return await self._dispatcher.answer(body, self._principal)
+
     async def _subscribe(
         self, services: Services, params: Params, is_notification: bool
     ) -> bytes:
         del services, is_notification
-        client = await self._hub.join(bind(params, TailRequest))
+        scope = self._principal.scope
+        client = await self._hub.join(bind(params, TailRequest), scope)
         self._last += 1
         self._clients[self._last] = client
         self._start(self._forward(self._last, client))

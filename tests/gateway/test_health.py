@@ -16,15 +16,17 @@ from pipeline.gateway.health import (
     judge,
     store_health,
 )
+from tests.query.stores import merge
 from tests.store.build import build_store
 
 STATUS = {"pid": 7, "counters": {"entries": 1}}
 
 
-def parts(age=0.5, ready=2, error=None, unbalanced=0):
+def parts(age=0.5, ready=2, error=None, unbalanced=0, stage="plenty"):
     """The three parts that a verdict is made of."""
+    space = {"stage": stage, "free_bytes": 1_000_000, "low_water_bytes": 6_400_000}
     return (
-        ingester_health(STATUS, age),
+        ingester_health({**STATUS, "space": space}, age),
         StoreHealth("logs.db", 1, 1, 1, error, LedgerHealth(9, unbalanced=unbalanced)),
         WorkersHealth(2, ready, 0, 0, [], {}),
     )
@@ -43,6 +45,16 @@ def parts(age=0.5, ready=2, error=None, unbalanced=0):
             "degraded",
             "ledger: 2 of 9 producers do not balance; get_ledger shows them",
         ),
+        (
+            {"stage": "low"},
+            "degraded",
+            "the store's disk has 1.0 MB free, less than 6.4 MB: old entries go",
+        ),
+        (
+            {"stage": "full"},
+            "degraded",
+            "the store's disk has 1.0 MB free: nothing is taken until there is room",
+        ),
         ({"age": 9, "ready": 0}, "down", "the ingester was last seen 9.0 s ago"),
     ],
 )
@@ -51,6 +63,19 @@ def test_the_verdict_has_its_reasons(state, status, reason):
     found, reasons = judge(*parts(**state))
 
     assert (found, reasons[:1]) == (status, [reason] if reason else [])
+
+
+def test_what_was_merged_is_counted_once(tmp_path, entry):
+    """Blocks that wait for their end beside what took their place don't count."""
+    path = tmp_path / "logs.db"
+    build_store(path, [[entry] * 3, [entry] * 2, [entry]])
+    merge(path, 0, 2)
+    health = asyncio.run(store_health(path))
+    merge(path, 0, 2, purged=True)
+    purged = asyncio.run(store_health(path))
+
+    assert (health.entries, health.blocks, health.error) == (6, 2, None)
+    assert (purged.entries, purged.blocks, purged.error) == (6, 1, None)
 
 
 def test_a_store_is_counted_by_its_blocks(tmp_path, entry):

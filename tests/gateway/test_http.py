@@ -10,7 +10,7 @@ from aiohttp import web
 
 from pipeline.gateway.http import application
 
-HEAD = b"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 class Backend:
@@ -50,4 +50,34 @@ def test_a_body_that_does_not_end_is_refused(head, rest):
             await runner.cleanup()
 
     assert b" 408 " in asyncio.run(test())
-    assert backend.counters == {"refused_http": 1}
+    assert backend.counters == {"refused_http": 1, "slow_bodies": 1}
+
+
+def test_bodies_share_the_memory_that_there_is(monkeypatch):
+    """Who finds none is told when to come again."""
+    monkeypatch.setattr("pipeline.gateway.http.BODIES_BYTES", 100)
+    backend = Backend()
+
+    async def test():
+        runner = web.AppRunner(application(backend, 100, body_seconds=20))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            at = runner.addresses[0][:2]
+            first, other = [await asyncio.open_connection(*at) for _ in range(2)]
+            first[1].write(HEAD + b"Content-Length: 99\r\n\r\n" + b" " * 98)
+            await asyncio.sleep(0.1)
+            other[1].write(HEAD + b"Content-Length: 9\r\n\r\n" + b" " * 9)
+            async with asyncio.timeout(20):
+                reply = await other[0].readuntil(b"\r\n\r\n")
+            for _, writer in (first, other):
+                writer.close()
+                await writer.wait_closed()
+            return reply
+        finally:
+            await runner.cleanup()
+
+    reply = asyncio.run(test())
+    assert b" 503 " in reply
+    assert b"Retry-After: 1" in reply
+    assert backend.counters["bodies_refused"] == 1

@@ -91,6 +91,20 @@ def test_a_full_memory_refuses_at_once():
     assert (error.code, error.data["stored"]) == (BUSY, "no")
 
 
+def test_a_full_disk_refuses_at_once():
+    """Who logs can hold an entry longer than the gateway lives."""
+    wire = Wire()
+    intake = Intake(wire, 5, lambda: True)
+
+    for call in (intake.store(row()), intake.store_all([row()], [100])):
+        error = error_of(call)
+        assert (error.code, error.data["stored"]) == (BUSY, "no")
+        assert "disk is full" in error.data["problem"]
+    with pytest.raises(RpcError):
+        intake.receive(row())
+    assert wire.batches == []
+
+
 def test_a_memory_that_fills_is_waited_for_and_then_told():
     """How much was handed over is in the error."""
     rows = [row()] * (2 * SUBMIT_ROWS)

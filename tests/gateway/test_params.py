@@ -39,9 +39,9 @@ def test_params_by_position():
 
 def test_too_many_params_by_position():
     """The error says how many there are, and their order."""
-    data = data_of("[1,2,3,4,5,6,7,8,9,10,11,12,13,14]")
+    data = data_of("[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15]")
 
-    assert data["expected"].startswith("at most 13: q, sources, levels")
+    assert data["expected"].startswith("at most 14: q, sources, levels")
     assert data_of("[1]", HealthParams)["expected"] == "no params"
 
 
@@ -67,6 +67,22 @@ def test_an_error_names_field_problem_and_what_is_right(text, field, problem, ex
     assert field == data["field"]
     assert problem in data["problem"]
     assert expected in data["expected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (f'{{"since":{1 << 64}}}', "since"),
+        (f'{{"q":"x","until":{-(1 << 63) - 1}}}', "until"),
+        (f'{{"levels":["INFO",{1 << 70}]}}', "levels"),
+    ],
+)
+def test_a_number_that_no_process_can_be_told_is_refused(text, field):
+    """Workers are asked in msgpack, whose numbers have 64 bits."""
+    data = data_of(text)
+
+    assert (data["field"], data["problem"]) == (field, "a number beyond 64 bits")
+    assert bound(f'{{"since":{(1 << 64) - 1}}}').since == (1 << 64) - 1
 
 
 def test_an_unknown_param_is_refused_with_the_nearest_known():

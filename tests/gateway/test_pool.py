@@ -150,6 +150,23 @@ def test_an_only_worker_is_kept_for_none():
     run(test())
 
 
+def test_a_question_that_cannot_be_sent_takes_no_worker():
+    """It is refused, and the only worker answers the next one."""
+
+    async def test():
+        async with pool_of() as pool:
+            await pool.wait_ready(20)
+            for _ in range(3):
+                asked = pool.ask("query", QueryRequest(since=1 << 64))
+                error = await error_of(asyncio.ensure_future(asked))
+                assert error.code == INVALID_PARAMS
+                assert error.data["field"] == "since"
+            assert (pool.active, pool.waiting) == (0, 0)
+            assert await ask(pool, "echo:1")
+
+    run(test())
+
+
 def test_beyond_the_queue_it_is_busy():
     """With the time after which to ask again."""
 

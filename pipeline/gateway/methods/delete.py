@@ -50,7 +50,8 @@ async def answer(services: Services, params: Params, is_notification: bool) -> b
     )
     done: dict[str, Any] = {}
     if not asked.dry_run:
-        done = await services.orders.give("delete", _order(asked, plan))
+        by = services.principal.name if services.principal.token else _BY
+        done = await services.orders.give("delete", _order(asked, plan, by))
     return msgspec.json.encode(
         DeleteResult(
             dry_run=asked.dry_run,
@@ -64,14 +65,14 @@ async def answer(services: Services, params: Params, is_notification: bool) -> b
     )
 
 
-def _order(asked: DeleteRequest, plan: DeletePlan) -> dict[str, Any]:
+def _order(asked: DeleteRequest, plan: DeletePlan, by: str) -> dict[str, Any]:
     """The request to the ingester: the filter as it was, up to what was counted."""
     filters = {
         name: value
         for name, value in msgspec.structs.asdict(asked).items()
         if name not in _NOT_FILTERS and value is not None
     }
-    return {"params": filters, "now": plan.now, "up_to": plan.mark, "by": _BY}
+    return {"params": filters, "now": plan.now, "up_to": plan.mark, "by": by}
 
 
 METHOD = Method(

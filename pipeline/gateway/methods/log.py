@@ -51,6 +51,7 @@ async def answer(services: Services, params: Params, is_notification: bool) -> b
         fields = {name: decode_member(name, text) for name, text in named.items()}
         ack = fields.pop("ack", "durable")
         row = check_entry(fields, services.clock_ns())
+        services.principal.check_source(row.source)
     except EntryError as error:
         near = nearest_field(error, LogParams.__struct_encode_fields__)
         raise wrong_entry(error, **({"nearest": near} if near else {})) from None

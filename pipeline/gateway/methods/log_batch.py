@@ -7,12 +7,13 @@ again: it stores nothing twice.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from pipeline.entry import Entry
+from pipeline.entry import Entry, encode_id
 from pipeline.errors import EntryError
 from pipeline.gateway.errors import BUSY, OUT_OF_ORDER, wrong_param
 from pipeline.gateway.inflate import inflate
@@ -96,6 +97,9 @@ class LogBatchParams(Struct, kw_only=True, forbid_unknown_fields=True):
     sequence: Sequence | None = None
     base: Base | None = 1
     dropped_total: DroppedTotal | None = 0
+    ids: Annotated[
+        bool | None, Meta(description="Whether the reply has the entries' ids.")
+    ] = False
 
 
 class Rejected(Struct):
@@ -124,38 +128,75 @@ class LogBatchResult(Struct):
         ]
         | UnsetType
     ) = UNSET
+    ids: (
+        Annotated[
+            list[str | None],
+            Meta(description="In the order of `logs`; null for what was rejected."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 async def answer(services: Services, params: Params, is_notification: bool) -> bytes:
     """Store all entries that are right, say what is wrong with the others."""
     named = by_name(params, LogBatchParams.__struct_encode_fields__)
     check_names(named, LogBatchParams.__struct_encode_fields__)
+    wants_ids = _flag(named, "ids")
     numbers = _numbers(named)
     if numbers is not None:
-        return await _store(services, numbers, named, is_notification)
-    rows, sizes, rejected = await _read(await _list(named), services.clock_ns())
+        return await _store(services, numbers, named, is_notification, wants_ids)
+    pieces = await _list(named)
+    rows, sizes, rejected = await _read(services, pieces)
     services.intake.rejected += len(rejected)
-    await services.intake.store_all(rows, sizes, wait=not is_notification)
-    return msgspec.json.encode(LogBatchResult(len(rows), rejected))
+    stored = await services.intake.store_all(rows, sizes, wait=not is_notification)
+    result = LogBatchResult(len(rows), rejected)
+    if wants_ids:
+        places = _places(len(pieces), rejected)
+        result.ids = _ids(len(pieces), places, stored.identities())
+    return msgspec.json.encode(result)
 
 
 async def _store(
-    services: Services, numbers: Numbers, named: dict[str, Raw], is_notification: bool
+    services: Services,
+    numbers: Numbers,
+    named: dict[str, Raw],
+    is_notification: bool,
+    wants_ids: bool,
 ) -> bytes:
     """Entries with numbers, in the order of the calls; all of them, or none."""
     numbered = services.numbered
     async with numbered.turn(numbers.producer):
         pieces = await _list(named)
         check_rows(numbers.sequence, len(pieces))
-        rows, sizes, rejected = await _read(pieces, services.clock_ns())
-        bad = {entry.index for entry in rejected}
-        places = [place for place in range(len(pieces)) if place not in bad]
+        rows, sizes, rejected = await _read(services, pieces)
+        places = _places(len(pieces), rejected)
         sent = await numbered.send(numbers, Rows(rows, places, len(pieces), sum(sizes)))
     result = LogBatchResult(len(rows), rejected)
     if not is_notification:
         ending = await numbered.wait(sent)
         result.durable, result.duplicate = ending.durable, ending.is_duplicate
+    if wants_ids:
+        producer, first = numbers.producer, numbers.sequence
+        found = (
+            encode_id(row.timestamp, producer, first + place)
+            for row, place in zip(rows, places, strict=True)
+        )
+        result.ids = _ids(len(pieces), places, found)
     return msgspec.json.encode(result)
+
+
+def _places(count: int, rejected: list[Rejected]) -> list[int]:
+    """Where the entries that are right stood among so many."""
+    bad = {entry.index for entry in rejected}
+    return [place for place in range(count) if place not in bad]
+
+
+def _ids(count: int, places: list[int], found: Iterable[str]) -> list[str | None]:
+    """One for each place, None where there is no entry."""
+    ids: list[str | None] = [None] * count
+    for place, identity in zip(places, found, strict=False):
+        ids[place] = identity
+    return ids
 
 
 def _numbers(named: dict[str, Raw]) -> Numbers | None:
@@ -179,9 +220,10 @@ def _numbers(named: dict[str, Raw]) -> Numbers | None:
 
 
 async def _read(
-    pieces: list[Raw], now: int
+    services: Services, pieces: list[Raw]
 ) -> tuple[list[Entry], list[int], list[Rejected]]:
     """Entries, their sizes as JSON, and what is no entry."""
+    now = services.clock_ns()
     rows: list[Entry] = []
     sizes: list[int] = []
     rejected: list[Rejected] = []
@@ -189,7 +231,9 @@ async def _read(
         if index % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            rows.append(read_entry(piece, now))
+            row = read_entry(piece, now)
+            services.principal.check_source(row.source)
+            rows.append(row)
             sizes.append(len(memoryview(piece)))
         except EntryError as error:
             rejected.append(Rejected(index, str(error)))
@@ -198,7 +242,7 @@ async def _read(
 
 async def _list(named: dict[str, Raw]) -> list[Raw]:
     """The entries, undecoded; raises RpcError."""
-    compress = _flag(named.get("compress", Raw(b"false")))
+    compress = _flag(named, "compress")
     logs = named.get("logs")
     if logs is None:
         raise wrong_param("logs", "missing", "a list of entries")
@@ -224,12 +268,13 @@ async def _elements(logs: Raw) -> list[Raw]:
         raise wrong_param("logs", str(error), "a list of entries") from None
 
 
-def _flag(text: Raw) -> bool:
+def _flag(named: dict[str, Raw], name: str) -> bool:
+    text = named.get(name, Raw(b"false"))
     try:
-        return msgspec.json.decode(text, type=bool)
+        return bool(msgspec.json.decode(text, type=bool | None))
     except FLAWS:
         shown = bytes(text)[:60].decode("utf-8", "replace")
-        raise wrong_param("compress", shown, "true or false") from None
+        raise wrong_param(name, shown, "true or false") from None
 
 
 METHOD = Method(

@@ -12,7 +12,7 @@ from pipeline.gateway.methods.method import Method
 from pipeline.gateway.methods.query import QUERY_ERRORS
 from pipeline.gateway.params import bind
 from pipeline.gateway.services import Services
-from pipeline.query.replies import LogsReply
+from pipeline.query.pages import LogsReply
 from pipeline.query.requests import SearchRequest
 
 

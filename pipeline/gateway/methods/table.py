@@ -18,6 +18,7 @@ from pipeline.gateway.methods import (
     get_entry,
     get_ledger,
     get_limits,
+    get_metrics,
     get_stats,
     get_trace,
     health,
@@ -29,17 +30,22 @@ from pipeline.gateway.methods import (
     reload_config,
     search,
     silence,
+    tools,
     unsilence,
 )
 from pipeline.gateway.methods.method import Method
 
-METHODS: Final[dict[str, Method]] = {
-    module.METHOD.name: module.METHOD
+_BASIC: Final = [
+    module.METHOD
     for module in (
         *(log, log_batch, query, search, get_stats, aggregate, histogram, facets),
         *(patterns, describe),
         *(get_entry, get_context, get_trace, explain, export, delete),
         *(get_alerts, acknowledge_alert, silence, unsilence),
-        *(get_ledger, get_limits, health, reload_config, discover),
+        *(get_ledger, get_limits, health, get_metrics, reload_config, discover),
     )
+]
+
+METHODS: Final[dict[str, Method]] = {
+    method.name: method for method in (*_BASIC, *tools.TOOLS)
 }

@@ -1,0 +1,1 @@
+"""What the gateway knows of all processes: rates, durations, heartbeats, the canary."""
