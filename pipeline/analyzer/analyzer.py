@@ -100,6 +100,8 @@ class Analyzer:
         self._own_events = 0
         self._asks_alerts = False
         self._says_newest = False
+        self._unfilled: Replaced | None = None
+        """Spikes whose window was changed before the store had told anything."""
         self.is_ready = False
         """Whether the store has told what there was."""
 
@@ -166,8 +168,14 @@ class Analyzer:
         # spikes of another window tell themselves what is over
         self._retire(() if replaced is None else (self._lineup.spikes.name,))
         channels.resume([one for one in self.book.alerts(self._now) if one.notified])
-        if replaced is not None:
+        if replaced is None:
+            return
+        if self.is_ready:
             self._refill(replaced)
+        elif self._unfilled is None:
+            self._unfilled = replaced
+        else:
+            self._unfilled = self._unfilled.again(replaced.window)
 
     def _retire(self, replaced: Collection[str]) -> None:
         """A detector that is gone can no longer say that something is over."""
@@ -189,6 +197,7 @@ class Analyzer:
             "commit": self._watch.summaries.block,
             "restarts": self._watch.summaries.restarts,
             "evidence_waiting": self._evidence.waiting,
+            **self._evidence.counters,
             **self.counters,
             **self._watch.counters,
         }
@@ -216,6 +225,7 @@ class Analyzer:
         if found.commit is None and self._attempts < ATTEMPTS:
             self._lineup = Lineup(self._settings)
             self._watch.detectors = self._lineup.detectors
+            self._unfilled = None
             self._retries.append((self._now + RETRY_SECONDS, self.start))
             return
         self._judging = self._lineup.detectors
@@ -230,6 +240,9 @@ class Analyzer:
         known = found.events_commit
         self._watch.begin(commit, commit if known is None else known)
         self.is_ready = True
+        unfilled, self._unfilled = self._unfilled, None
+        if unfilled is not None:
+            self._refill(unfilled)
 
     # what was missed
 

@@ -77,7 +77,7 @@ class Evidence:
             if len(self._waiting) <= WAITING_MAX:
                 self._ask_for(one)
             else:
-                self.counters["without"] += 1
+                self.counters["evidence_missing"] += 1
         self._pass_on()
 
     def flush(self) -> None:
@@ -104,7 +104,7 @@ class Evidence:
     ) -> None:
         one.answers -= 1
         if body is None:
-            self.counters["without"] += 1
+            self.counters["evidence_missing"] += 1
         else:
             found = msgspec.json.decode(body, type=kind)
             if isinstance(found, _Logs):

@@ -55,6 +55,10 @@ class Replaced:
         self.window = window
         self._old = spikes
 
+    def again(self, window: int) -> Replaced:
+        """By one of yet another window."""
+        return Replaced(self._old, window)
+
     def settle(self, found: list[Finding], now: int) -> list[Finding]:
         """The findings anew, and the ends of those that were not found again."""
         self._old.configure(0)

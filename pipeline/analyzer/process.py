@@ -7,14 +7,11 @@ questions. Its death, slowness or restart is nothing to the ingester.
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
-from types import FrameType
 from typing import Any, Final
 
-from pipeline import clock, control, memory, service, transport
+from pipeline import clock, control, journal, memory, service, transport
 from pipeline.analyzer.analyzer import Analyzer, policy_of
 from pipeline.analyzer.channels.config import read_channels
 from pipeline.analyzer.channels.lanes import Lanes
@@ -23,9 +20,11 @@ from pipeline.analyzer.lineup import Lineup
 from pipeline.analyzer.questions import Questions, worker_of
 from pipeline.analyzer.storing import Storing
 from pipeline.entry import Entry
-from pipeline.errors import ConfigError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 from pipeline.settings.alerts import Alerts
+from pipeline.settings.live import taken_over
+from pipeline.settings.watching import Configuration, Reading
 from pipeline.timestamp import SECOND
 from pipeline.wire.frame import BATCH_TOPIC, SUMMARY_TOPIC
 
@@ -46,21 +45,21 @@ LEFT_SECONDS: Final = 5.0
 STALL_SECONDS: Final = 2.0
 """A loop that was away for longer has missed what a socket doesn't hold."""
 
+NAME: Final = "analyzer"
+STAYS: Final = "the old configuration stays"
 NICE: Final = 5
 """Entries are stored first and judged second, when there is one core for both."""
-
-Load = Callable[[], Settings]
 
 
 class _Process:
     """Everything of one run."""
 
-    def __init__(self, settings: Settings, load: Load) -> None:
-        self._load = load
+    def __init__(self, settings: Settings, configuration: Configuration) -> None:
+        self._reading = Reading(configuration)
         self._settings = settings
-        self._is_asked_to_reload = self._is_started = self._is_settled = False
-        self.stop = service.stop_on_signals((signal.SIGTERM, signal.SIGINT))
-        signal.signal(signal.SIGHUP, self._on_hangup)
+        self._is_started = self._is_settled = False
+        self.stop = service.stop_on_signals(service.END_SIGNALS)
+        service.on_hangup(self._reading.ask, self.stop.set)
         self._storing = Storing(settings)
         self._questions = Questions(worker_of(settings.storage.db_path))
         self._lanes = self._open_lanes(settings)
@@ -69,7 +68,7 @@ class _Process:
             self._questions,
             self._storing.write,
             self._lanes,
-            lambda text: service.say(f"analyzer: {text}"),
+            lambda text: journal.warn(NAME, text),
         )
         endpoint = settings.publish.endpoint
         self._summaries = transport.subscribe(endpoint, [SUMMARY_TOPIC])
@@ -100,10 +99,9 @@ class _Process:
             self._questions.deliver()
             if self._control is not None:
                 self._control.serve()
-            if self._is_asked_to_reload:
-                self._is_asked_to_reload = False
-                self._reload_and_say()
+            self._maybe_reload()
             self._start(start_by)
+            journal.own.store(self._storing.note)
             if clock.monotonic() >= next_look:
                 self.analyzer.evaluate(_now())
                 next_look = clock.monotonic() + EVALUATE_SECONDS
@@ -128,6 +126,7 @@ class _Process:
             self._control.close()
         self._lanes.close()
         self._questions.close()
+        journal.own.store(self._storing.note)
         self._storing.close()
         self.stop.close()
 
@@ -152,49 +151,59 @@ class _Process:
         try:
             return Control(endpoint, self.status, self.reload)
         except PipelineError as error:
-            service.say(f"analyzer: no control socket: {error}")
+            journal.warn(NAME, f"no control socket: {error}")
             return None
 
-    def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked_to_reload = True
-
-    def _reload_and_say(self) -> None:
-        with suppress(PipelineError):
-            self.reload()
+    def _maybe_reload(self) -> None:
+        read = self._reading.step(clock.monotonic())
+        if isinstance(read, PipelineError):
+            journal.warn(NAME, f"{STAYS}: {read}")
+        elif read is not None:
+            with suppress(PipelineError):  # it has been said
+                self._take_over(read)
 
     def reload(self) -> dict[str, Any]:
-        """Read the configuration anew; raises ConfigError, and then nothing changed."""
+        """Read the configuration anew; raises PipelineError, and nothing changed."""
         try:
-            settings = self._load()
+            wanted = self._reading.now()
+        except PipelineError as error:
+            journal.warn(NAME, f"{STAYS}: {error}")
+            raise
+        return {"changed": self._take_over(wanted)}
+
+    def _take_over(self, settings: Settings) -> list[str]:
+        try:
             Lineup(settings.alerts)
             policy_of(settings.alerts)
             lanes = self._open_lanes(settings)
-        except ConfigError as error:
-            service.say(f"analyzer: the old configuration stays: {error}")
+        except PipelineError as error:
+            journal.warn(NAME, f"{STAYS}: {error}")
             raise
         before, self._lanes = self._lanes, lanes
         self.analyzer.reload(settings.alerts, lanes)
         # in a thread, as it waits for what is on its way; 3 s unseen would be a hole
         _close_later(before)
-        changed = _changed(self._settings.alerts, settings.alerts)
-        self._settings = settings
+        self._settings, changed, _ = taken_over(self._settings, settings, "analyzer")
         service.say(f"analyzer: reloaded: {', '.join(changed) or 'nothing changed'}")
-        return {"changed": changed}
+        return changed
 
     def status(self) -> dict[str, Any]:
         """Counters of all parts."""
         return {
+            "pid": os.getpid(),
             **self.analyzer.stats(),
             "questions": dict(self._questions.counters),
             "channels": self._lanes.stats(),
             "collector": self._storing.stats(),
+            "journal": journal.own.told(),
         }
 
 
-def run(settings: Settings, load: Load) -> None:
-    """Serve until asked to stop; `load` reads the configuration anew."""
-    process = _Process(settings, load)
-    service.announce_ready("analyzer", _describe(settings.alerts))
+def run(settings: Settings, configuration: Configuration) -> None:
+    """Serve until asked to stop; `configuration` is read anew when asked to."""
+    journal.note_threads(NAME)
+    process = _Process(settings, configuration)
+    service.announce_ready(NAME, _describe(settings.alerts))
     with suppress(OSError):
         os.nice(NICE)
     try:
@@ -229,12 +238,6 @@ def _close_later(lanes: Lanes) -> None:
     import threading
 
     threading.Thread(target=lanes.close, name="closing channels").start()
-
-
-def _changed(before: Alerts, after: Alerts) -> list[str]:
-    """The keys whose values differ."""
-    old, new = asdict(before), asdict(after)
-    return [f"alerts.{name}" for name in new if old[name] != new[name]]
 
 
 def _describe(settings: Alerts) -> str:

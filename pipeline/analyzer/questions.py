@@ -226,4 +226,5 @@ def worker_of(db_path: str) -> Worker:
         if name not in (service.READY_FD, service.SUPERVISOR_PID)
     }
     environ["PIPELINE_STORAGE__DB_PATH"] = os.path.abspath(db_path)
+    environ["PIPELINE_STORAGE__ATTACH"] = "[]"  # what is archived has been judged
     return Worker([sys.executable, "-m", "pipeline", "query-worker"], environ)

@@ -48,6 +48,9 @@ QUESTION_SECONDS: Final = 30.0
 
 
 HOUR: Final = 3_600
+QUARTER: Final = 900
+QUARTERS_AGO: Final = (6, 12, 18, 24)
+"""Hours: of the rest of the day so many quarters of an hour tell, each for an hour."""
 DURATIONS: Final = (
     "duration_ms:>=0 | stats by (source, path) count() as n,"
     " p50(duration_ms) as p50, p95(duration_ms) as p95 | limit 2000"
@@ -173,23 +176,33 @@ def _learn_events(
 def _learn_durations(
     found: Restored, detectors: Iterable[LearnsDurations], now: int
 ) -> Generator[Ask, bytes | None, None]:
-    """Columns are read for this, unlike for counts: an hour has to do."""
-    since = format_timestamp((now - HOUR) * SECOND)
-    body = yield Ask("aggregate", {"q": DURATIONS, "since": since})
-    reply = _decode(body, _Aggregate)
-    if reply is None:
-        found.failed.append("aggregate")
-        return
-    rows = [row for one in reply.table.rows if (row := _maybe_duration(one))]
-    for detector in detectors:
+    """Columns are read for this, unlike for counts: the last hour, and as much again
+    of the day before it, whose wave is usual too. Without the hour nothing is asked.
+    """
+    rows: list[DurationRow] = []
+    spans = [(now - HOUR, now, 1)]
+    spans += [(now - ago * HOUR, now - ago * HOUR + QUARTER, 4) for ago in QUARTERS_AGO]
+    for since, until, weight in spans:
+        times = {"since": since, "until": until} if weight > 1 else {"since": since}
+        params = {name: format_timestamp(at * SECOND) for name, at in times.items()}
+        reply = _decode(
+            (yield Ask("aggregate", {"q": DURATIONS, **params})), _Aggregate
+        )
+        if reply is None:
+            found.failed.append("aggregate")
+            break
+        rows += [
+            row for one in reply.table.rows if (row := _maybe_duration(one, weight))
+        ]
+    for detector in detectors if rows else ():
         found.teach(detector, partial(detector.restore_durations, rows, now))
 
 
-def _maybe_duration(row: list[Any]) -> DurationRow | None:
+def _maybe_duration(row: list[Any], weight: int) -> DurationRow | None:
     source, path, count, median, p95 = row
     if source in IGNORED or median is None or p95 is None:
         return None
-    return source, path if isinstance(path, str) else "", count, median, p95
+    return source, path if isinstance(path, str) else "", count * weight, median, p95
 
 
 def _replay(

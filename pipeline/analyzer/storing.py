@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline import service
+from pipeline import journal
 from pipeline.alerts import SOURCE
 from pipeline.collectors.collector import Collector
 from pipeline.collectors.location import spool_folder
@@ -38,7 +38,7 @@ class Storing:
         try:
             self._collector = _collector(endpoints, {**given, "spool": "always"})
         except ConfigError as error:
-            service.say(f"analyzer: alerts wait in memory only: {error}")
+            journal.warn("analyzer", f"alerts wait in memory only: {error}")
             self._collector = _collector(endpoints, {**given, "spool": "off"})
         if self._left:
             self._collector.adopt()
@@ -53,8 +53,12 @@ class Storing:
         """Have it stored; False when there is no room, which is said."""
         if self._collector.submit([entry]):
             return True
-        service.say(f"analyzer: an alert could not be stored: {entry.message}")
+        journal.error("analyzer", f"an alert could not be stored: {entry.message}")
         return False
+
+    def note(self, entry: Entry) -> bool:
+        """Have a note of the analyzer's own stored; False when there is no room."""
+        return self._collector.submit([entry])
 
     def stats(self) -> dict[str, object]:
         """The collector's counters."""

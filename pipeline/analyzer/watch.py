@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from pipeline.alerts import SOURCE
@@ -94,7 +95,7 @@ class Watch:
         """What the detectors say."""
         self._look_for_late(now)
         found: list[Finding] = []
-        self._each(lambda detector: found.extend(detector.evaluate(now)))
+        self._each(lambda detector: found.extend(_named(detector, now)))
         return found
 
     def set_aside(self, broken: Mapping[int, str]) -> None:
@@ -140,3 +141,12 @@ class Watch:
     def _refuse(self, name: str, error: FrameError) -> None:
         self.counters[name] += 1
         self.notes.append(str(error))
+
+
+def _named(detector: Detector, now: int) -> list[Finding]:
+    """Its findings under its own name, by which they end when it goes."""
+    name = detector.name
+    return [
+        one if one.detector == name else replace(one, detector=name)
+        for one in detector.evaluate(now)
+    ]

@@ -307,6 +307,54 @@ def test_a_reload_changes_the_window() -> None:
     assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]
 
 
+class Slow(World):
+    """A store that takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[Callable[[], object]] = []
+
+    def ask(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        take: Callable[[bytes | None, str], None],
+        seconds: float = 1.0,
+    ) -> bool:
+        # up to no commit there is nothing
+        answers = EMPTY if params.get("up_to") == 0 else self.answers
+        body = json.dumps(answers[method]).encode()
+        self.waiting.append(lambda: take(body, ""))
+        return True
+
+    def answer_all(self) -> None:
+        """And what is asked then."""
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+@pytest.mark.parametrize("windows", [(60,), (60, 120)])
+def test_a_reload_while_the_store_tells_fills_the_new_window(
+    windows: tuple[int, ...],
+) -> None:
+    """What came before the start is in it, once."""
+    world = Slow()
+    world.answers["counts"] = {
+        "commit": 1,
+        "sources": ["api"],
+        "rows": [[NOW, 0, 17, 19]],
+    }
+    world.analyzer.start(NOW)
+    for window in windows:
+        world.analyzer.reload(replace(SETTINGS, error_spike_window=window), world)
+    world.answer_all()
+    assert world.sent == []
+
+    world.summary(2, (NOW, "api", 17, 1))
+    world.answer_all()
+    assert world.kinds() == [Kind.OPENED]
+
+
 def test_a_reload_with_a_wrong_rule_changes_nothing() -> None:
     """It names the rule."""
     world = started()

@@ -88,13 +88,13 @@ def test_another_method_is_refused(served: Served) -> None:
 )
 def test_what_is_no_request_is_refused(served: Served, body: bytes, field: str) -> None:
     """The field is named."""
-    socket = transport.dealer(served.endpoint)
+    link = transport.Link(served.endpoint)
     poller = transport.Poller()
-    poller.watch(socket)
-    transport.send(socket, [body])
+    poller.watch(link.socket)
+    transport.send(link.socket, [body])
     assert poller.wait(10)
-    frames = transport.receive(socket)
-    socket.close(0)
+    frames = transport.receive(link.socket)
+    link.close()
     assert frames is not None
 
     assert msgpack.unpackb(frames[-1])["field"] == field

@@ -81,3 +81,23 @@ def test_a_detector_that_fails_ends_its_alerts() -> None:
     world.analyzer.evaluate(NOW + 1)
 
     assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]
+
+
+class Alias(Alarm):
+    """One that says that somebody else found it."""
+
+    name = "alias"
+
+
+def test_a_finding_is_of_the_detector_that_told_it() -> None:
+    """Under another name it would stay open when the detector goes."""
+    plugin = PluggedDetector(path=f"{__name__}:Alias")
+    with_alias = replace(SETTINGS, detectors=Detectors(plugins=(plugin,)))
+    world = started(with_alias)
+    world.analyzer.evaluate(NOW)
+    assert [notice.alert.detector for notice in world.sent] == ["alias"]
+
+    world.analyzer.reload(SETTINGS, world)
+    world.analyzer.evaluate(NOW + 1)
+
+    assert world.kinds() == [Kind.OPENED, Kind.RESOLVED]

@@ -90,7 +90,7 @@ def test_a_question_without_an_answer_ends_the_wait() -> None:
         take(None, "no answer in time")
 
     assert [one.alert.samples for one in store.told] == [[]]
-    assert store.evidence.counters["without"] == 2
+    assert store.evidence.counters["evidence_missing"] == 2
 
 
 def test_a_full_queue_ends_the_wait_too() -> None:

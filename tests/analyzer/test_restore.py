@@ -95,7 +95,8 @@ def test_detectors_are_told() -> None:
     events = {"commit": 9, "groups": [group], "truncated": False}
     rows = _counts([NOW - 9, 0, 17, 2], [NOW - 9, 1, 9, 1], [NOW - 4, 0, 17, 1])
     durations = {"table": {"rows": [["api", None, 3, 5, 9.5], ["audit", "", 1, 1, 1]]}}
-    _run([learner], [None, rows, rows, events, durations, rows])
+    quarters = [{"table": {"rows": []}}] * 4
+    _run([learner], [None, rows, rows, events, durations, *quarters, rows])
     api = [(NOW - 9, "api", 17, 2), (NOW - 4, "api", 17, 1)]
 
     assert learner.told == [
@@ -122,6 +123,20 @@ def test_a_detector_that_fails_keeps_no_other_from_learning() -> None:
     assert found.broken == {id(broken): "KeyError: 'x'"}
     assert broken.told == []
     assert len(learner.told) == 3
+
+
+def test_durations_of_a_day_are_asked_for() -> None:
+    """The last hour, and a quarter of an hour for one of each six before it."""
+    learner = Learner()
+    told = [{"table": {"rows": [["api", "/a", n, 5.0, 9.5]]}} for n in (9, 1, 2)]
+    asked, found = _run([learner], [*[None] * 5, *told, None, _counts()])
+    spans = [one.params for one in asked if one.method == "aggregate"]
+
+    assert ["until" in one for one in spans] == [False, True, True, True]
+    assert learner.told == [
+        ("durations", [("api", "/a", n, 5.0, 9.5) for n in (9, 4, 8)])
+    ]
+    assert found.failed[-1] == "aggregate"
 
 
 def test_the_window_is_replayed_as_it_went() -> None:

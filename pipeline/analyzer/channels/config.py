@@ -63,6 +63,8 @@ def _read(channel: Channel, path: str, environ: Mapping[str, str]) -> Channel:
         if not getattr(channel, key):
             problem = f"is missing, and {channel.type} needs it"
             raise ConfigError(f"{path}.{key}", problem, _expected(key))
+    if channel.type == "file":
+        _check_file(Path(channel.path), f"{path}.path")
     if channel.type in SECRET_URLS and not re.search(REFERENCE, channel.url):
         _refuse_secret(f"{path}.url")
     if channel.user and not channel.password:
@@ -133,6 +135,15 @@ def _resolve(text: str, path: str, environ: Mapping[str, str]) -> str:
         return environ[name]
 
     return _VARIABLE.sub(variable, text)
+
+
+def _check_file(file: Path, path: str) -> None:
+    """It is made when it is first written to; its folder is not."""
+    if not file.parent.is_dir():
+        problem = f"{file.parent} is no folder"
+        raise ConfigError(path, problem, "a file in a folder that is there")
+    if file.is_dir():
+        raise ConfigError(path, f"{file} is a folder", "a file in it")
 
 
 def _check_url(given: Channel, url: str, path: str) -> None:

@@ -3,7 +3,7 @@
 A day has 48 slots. Each keeps an average over the days that gives the newest a third of
 the weight, so that a week forgets what was before and one odd day doesn't make a norm.
 Between the middles of two slots a rate is interpolated: a daily wave has no steps. Of
-rare entries a slot tells little, so that the day's mean counts beside it.
+rare entries a slot tells little: the hours around and the day's mean count beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ NEWEST: Final = 1 / 3
 UNKNOWN: Final = -1.0
 
 PRIOR: Final = 10.0
-"""Entries of two slots at which a slot counts as much as the day."""
+"""Entries of two slots at which these count as much as the hours around, and of those
+hours at which they count as much as the day."""
+_NEAR: Final = 8
 
 
 def slot_of(second: int) -> int:
@@ -44,6 +46,10 @@ class Seasonal:
     def known(self) -> bool:
         """Whether there is any slot."""
         return self._mean != UNKNOWN
+
+    def has(self, slot: int) -> bool:
+        """Whether a day told of this slot."""
+        return self._slots[slot] >= 0
 
     def learn(self, slot: int, rate: float) -> None:
         """One day's rate of a slot."""
@@ -74,20 +80,18 @@ class Seasonal:
             local = known if known >= 0 else max(0.0, self._mean)
         else:
             local = before + share * (after - before)
-        told = 2 * SLOT * self._day
-        return (local * told + self._day * PRIOR) / (told + PRIOR)
+        near = self._around(slot)
+        told = _NEAR * SLOT * self._day
+        near = (near * told + self._day * PRIOR) / (told + PRIOR)
+        told = 2 * SLOT * near
+        return (local * told + near * PRIOR) / (told + PRIOR)
 
-
-def surprise(count: float, expected: float, spread: float) -> float:
-    """How unlikely it is to count so many or more, as -ln of a bound of the chance.
-
-    Counts are Poisson with a rate that itself varies by `spread` (its standard
-    deviation over its mean): a negative binomial, whose tail Chernoff's bound holds.
-    """
-    if count <= expected:
-        return 0.0
-    poisson = count * math.log(count / expected)
-    if spread <= 0:
-        return poisson - (count - expected)
-    shape = 1 / spread**2
-    return poisson - (count + shape) * math.log((count + shape) / (expected + shape))
+    def _around(self, slot: int) -> float:
+        """The mean of the slots around, as far as they are known."""
+        first = (slot - _NEAR // 2 + 1) % SLOTS
+        slots = self._slots[first : first + _NEAR]
+        if first + _NEAR > SLOTS:
+            slots += self._slots[: first + _NEAR - SLOTS]
+        if min(slots) < 0:
+            return self._day
+        return sum(slots) / _NEAR

@@ -1,9 +1,12 @@
 """Requests that take longer than usual: p95 of `duration_ms` by source and path.
 
 Of each series a fading histogram of the last day says what p95 is usual. A finding
-needs p95 of a window to be `factor` times that, and more durations beyond it than
-chance explains: a binomial tail of how many there usually are. So a slow request does
-not make a finding where there are few, and a small step is seen where there are many.
+needs p95 of a window to be `factor` times that, and more durations beyond `factor`
+times p95 or p75 than chance explains if all took two thirds of that step longer: a
+busy hour and a deployment do. The chance is a binomial tail. So a slow request does not
+make a finding where there are few, a slow tail is seen by p95, and a step of all
+requests by p75, of which there are five times as many. Ten seconds alone are a pause:
+without them the others still have to be slow.
 
 A segment of a path that holds a digit is `*`, so that ids don't make series.
 """
@@ -16,17 +19,18 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from pipeline.analyzer.detectors.histogram import Histogram, bucket_of
+from pipeline.analyzer.detectors.chance import surprise_of_hits
+from pipeline.analyzer.detectors.histogram import GROWTH, Histogram, bucket_of
 from pipeline.analyzer.detectors.queries import of_path, of_source
 from pipeline.analyzer.detectors.sliding import Ticker
 from pipeline.analyzer.findings import IGNORED, Counts, Event, Finding, State
 from pipeline.level import Level
 
 SERIES: Final = 500
-"""Series with a baseline, 7 KB each; durations of others are counted as untracked."""
+"""Series with a baseline, 6 KB each; durations of others are counted as untracked."""
 
 STEP: Final = 10
-WINDOWS: Final = (30, 90, 300, 1800)
+WINDOWS: Final = (10, 20, 40, 90, 180, 300, 600, 1800)
 """Seconds: busy paths are judged by the first, others by those that follow."""
 
 PERIOD: Final = 300
@@ -41,14 +45,19 @@ ACCEPT: Final = 6 * 3_600
 
 FORGET: Final = 2 * 86_400
 
-_RING: Final = WINDOWS[-1] // STEP
+_RING: Final = WINDOWS[-1] // STEP + 1
+"""Full steps and the one that goes on."""
 _FADE: Final = 0.5 ** (PERIOD / 43_200)
 """Of five minutes: half a day halves what was, so that a day's wave is in it."""
 _LEAST_SHARE: Final = 0.01
 """Of what is usually beyond: stragglers come in clusters."""
-_LIMIT: Final = 18.0
-"""Nats: a chance below 2e-8 for each look."""
-_P95: Final = 0.95
+_LIMIT: Final = 15.0
+"""Nats: a chance below one in three million for each look."""
+_SECOND: Final = 4.0
+"""Nats that are left without the slowest step."""
+_TOLERANCE: Final = 2 / 3
+"""Of `factor`, as an exponent: what a load or a start may do to all requests."""
+_P95, _P75 = 0.95, 0.75
 _CALM_WINDOW: Final = WINDOWS.index(PERIOD)
 
 Key = tuple[str, str]
@@ -73,12 +82,16 @@ class _Series:
         "fresh",
         "head",
         "last",
+        "late",
+        "late_edge",
+        "late_share",
         "older",
         "opened",
         "p95",
         "recent",
         "seen",
         "slow",
+        "slow_share",
         "told",
         "window",
     )
@@ -88,11 +101,14 @@ class _Series:
         self.recent = Histogram()
         """Of the five minutes that go on; `older` of those before."""
         self.older = Histogram()
-        self.counts = array("L", bytes(array("L").itemsize * _RING))
-        self.slow = array("L", bytes(array("L").itemsize * _RING))
-        """Durations of each step, and how many of them were beyond `edge`."""
+        self.counts = array("I", [0]) * _RING
+        self.slow = array("I", [0]) * _RING
+        self.late = array("I", [0]) * _RING
+        """Durations of each step, and how many were beyond `edge` and `late_edge`."""
         self.head = now // STEP
-        self.edge = -1
+        self.edge = self.late_edge = -1
+        self.slow_share = self.late_share = 0.0
+        """What would be beyond them if all took a little longer."""
         self.p95 = 0.0
         self.begun = self.last = now
         self.calm = -WINDOWS[-1]
@@ -107,15 +123,39 @@ class _Series:
     def advance(self, head: int) -> None:
         """Let the window end at this step."""
         for step in range(max(self.head, head - _RING) + 1, head + 1):
-            self.counts[step % _RING] = self.slow[step % _RING] = 0
+            place = step % _RING
+            self.counts[place] = self.slow[place] = self.late[place] = 0
         self.head = max(self.head, head)
 
     def sums(self, window: int) -> tuple[int, int]:
         """Durations of the last steps, and how many were slow."""
-        steps = range(self.head - WINDOWS[window] // STEP + 1, self.head + 1)
-        counts, slow = self.counts, self.slow
-        places = [step % _RING for step in steps]
-        return sum(counts[i] for i in places), sum(slow[i] for i in places)
+        return self._sum(self.counts, window), self._sum(self.slow, window)
+
+    def is_slow(self, window: int, count: int, slow: int) -> bool:
+        """Whether so many beyond either edge are more than chance, or a pause, has."""
+        late = self._sum(self.late, window)
+        return self._is_beyond(self.slow, window, count, slow, self.slow_share) or (
+            self._is_beyond(self.late, window, count, late, self.late_share)
+        )
+
+    def _is_beyond(
+        self, hits: array[int], window: int, count: int, found: int, share: float
+    ) -> bool:
+        if surprise_of_hits(found, count, share) < _LIMIT:
+            return False
+        steps = WINDOWS[window] // STEP + 1
+        worst = max(
+            ((self.head - ago) % _RING for ago in range(steps)), key=hits.__getitem__
+        )
+        left, others = found - hits[worst], count - self.counts[worst]
+        return surprise_of_hits(left, others, share) >= _SECOND
+
+    def _sum(self, counts: array[int], window: int) -> int:
+        end = self.head % _RING + 1
+        begin = end - WINDOWS[window] // STEP - 1
+        if begin >= 0:
+            return sum(counts[begin:end])
+        return sum(counts[:end]) + sum(counts[begin:])
 
     def now_p95(self) -> float:
         """Of the five minutes that go on, or with those before if they are young."""
@@ -201,18 +241,20 @@ class SlowPaths:
         if series.head - _RING < step <= series.head and series.edge >= 0:
             series.counts[step % _RING] += len(buckets)
             series.slow[step % _RING] += sum(one > series.edge for one in buckets)
+            late = series.late_edge
+            series.late[step % _RING] += sum(one > late for one in buckets)
 
     def _judge(self, key: Key, series: _Series, now: int) -> Finding | None:
         if series.opened is not None:
             return self._look(key, series, now)
-        usual = max(_LEAST_SHARE, series.base.above(series.edge))
         for window in range(len(WINDOWS)):
             if self._ticker.watched - series.calm < WINDOWS[window]:
                 break
             count, slow = series.sums(window)
-            if count < self._minimum or slow <= (1 - _P95) * count:
+            # by their own chance too: p95 surely is so high
+            if count < self._minimum or slow - slow**0.5 <= (1 - _P95) * count:
                 continue
-            if _binomial(slow, count, usual) >= _LIMIT:
+            if series.is_slow(window, count, slow):
                 series.opened = series.seen = self._ticker.watched
                 series.window = window
                 series.told = series.now_p95()
@@ -222,7 +264,7 @@ class SlowPaths:
     def _look(self, key: Key, series: _Series, now: int) -> Finding | None:
         """Over when nothing was slow for five minutes, or what is slow is usual."""
         watched = self._ticker.watched
-        for window in range(max(_CALM_WINDOW, series.window) + 1):
+        for window in range(_CALM_WINDOW, max(_CALM_WINDOW, series.window) + 1):
             count, slow = series.sums(window)
             if slow > (1 - _P95) * count:
                 series.seen = watched
@@ -279,6 +321,12 @@ class SlowPaths:
         if series.base.total >= KNOWN:
             series.p95 = series.base.percentile(_P95)
             series.edge = bucket_of(series.p95 * self._factor)
+            middle = series.base.percentile(_P75)
+            series.late_edge = bucket_of(middle * self._factor)
+            longer = round(math.log(self._factor) / math.log(GROWTH) * _TOLERANCE)
+            above = series.base.above
+            series.slow_share = max(_LEAST_SHARE, above(series.edge - longer))
+            series.late_share = max(_LEAST_SHARE, above(series.late_edge - longer))
 
     def _series_of(self, key: Key) -> _Series | None:
         found = self._series.get(key)
@@ -312,14 +360,3 @@ class SlowPaths:
                 if elapsed - series.begun >= WARM_UP:
                     self._set_edge(series)
             series.older, series.recent = series.recent, Histogram()
-
-
-def _binomial(hits: int, count: int, share: float) -> float:
-    """-ln of Chernoff's bound of the chance of so many hits or more."""
-    found = hits / count
-    if found <= share:
-        return 0.0
-    much = found * math.log(found / share)
-    if found < 1:
-        much += (1 - found) * math.log((1 - found) / (1 - share))
-    return count * much

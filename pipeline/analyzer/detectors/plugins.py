@@ -19,6 +19,7 @@ with the options as keyword arguments. It is a `Detector` of pipeline.analyzer.f
 
 - All of it runs in the analyzer's loop: it has to be quick, and to bound its memory.
 - `now` is in seconds; don't read a clock, so that the past can be replayed.
+- Its findings are told under its own name, whatever their `detector` says.
 - Whatever is wrong with path, class or options is a ConfigError of the configuration.
 """
 

@@ -108,6 +108,8 @@ class SilentSources:
     def __init__(self, factor: float = 5.0, floor: int = 30) -> None:
         self.untracked = 0
         self._ticker = Ticker()
+        self._told = [0, 0]
+        """When counts came last, and when before that, in watched seconds."""
         self._sources: dict[str, _Source] = {}
         self._open: dict[str, float] = {}
         self._back: list[Finding] = []
@@ -145,6 +147,8 @@ class SilentSources:
     def observe_counts(self, counts: Counts, now: int) -> None:
         """Take in rows of (second, source, level, count), which arrived at `now`."""
         self._advance(now)
+        if self._ticker.watched > self._told[1]:
+            self._told = [self._told[1], self._ticker.watched]
         for second, name, _, count in counts:
             if name in IGNORED:
                 continue
@@ -182,6 +186,9 @@ class SilentSources:
 
     def _hear(self, name: str, source: _Source, heard: int, now: int) -> None:
         gap = heard - source.heard
+        if heard > self._told[0] >= source.heard:
+            # nothing came in between of anybody: of that time it was not silent
+            gap = self._told[0] - source.heard + 1
         source.heard = heard
         was_open = name in self._open
         if was_open:

@@ -53,6 +53,8 @@ WRONG = [
     ("pager", "alerts.channels: no channel 'pager'; expected console, file"),
     (Channel(type="webhook"), "[0].url: is missing, and webhook needs it"),
     (Channel(type="file"), "[0].path: is missing"),
+    (Channel(type="file", path="/nowhere/a"), "[0].path: /nowhere is no folder"),
+    (Channel(type="file", path="/"), "[0].path: / is a folder"),
     (Channel(type="email", host="h", sender="a@b"), "[0].to: is missing"),
     (Channel(type="slack", url="https://h/S3CR3T"), "[0].url: is a secret that stands"),
     (Channel(type="apprise", url="json://S3CR3T@h"), "[0].url: is a secret"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -170,12 +170,17 @@ def test_a_file_is_appended_to_across_its_rotation(tmp_path: Path) -> None:
     assert torn == '{"torn": '
 
 
-@pytest.mark.parametrize("place", ["", "gone/alerts.jsonl"])
-def test_a_file_that_can_not_be_written_is_said(tmp_path: Path, place: str) -> None:
-    """A folder, and one that is not there."""
-    path = tmp_path / place
+@pytest.mark.parametrize("turns", [Path.rmdir, lambda at: (at / "a.jsonl").mkdir()])
+def test_a_file_that_can_not_be_written_is_said(
+    tmp_path: Path, turns: Callable[[Path], None]
+) -> None:
+    """Its folder went since the start, or it is one itself."""
+    place = tmp_path / "alerts"
+    place.mkdir()
+    path = place / "a.jsonl"
     given = Channel(type="file", path=str(path), give_up_seconds=0.0)
     with lanes(given) as (made, entries):
+        turns(place)
         made.send(notice())
         wait_for(lambda: entries)
 

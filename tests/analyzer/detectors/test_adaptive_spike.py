@@ -80,7 +80,7 @@ def test_a_slow_burn_is_found() -> None:
     service = Service(AdaptiveSpikes(), 0.02)
     assert service.run(4 * HOUR) == []
 
-    assert service.run(HOUR, 4)[0].window >= 300
+    assert service.run(HOUR, 4)[0].window >= 180
 
 
 def test_a_loud_source_is_usual() -> None:
@@ -192,3 +192,64 @@ def test_the_pipelines_own_sources_are_left_out() -> None:
     detector.observe_counts([[NOW, "alerts", ERROR, 10_000]], NOW)
 
     assert detector.evaluate(NOW) == []
+
+
+def _hear(detector: AdaptiveSpikes, now: int, info: int, errors: int) -> list[Finding]:
+    rows: list[list[int | str]] = [
+        [now - 1, "api", int(Level.INFO), info],
+        [now - 1, "api", ERROR, errors],
+    ]
+    detector.observe_counts(rows, now)
+    return detector.evaluate(now)
+
+
+@pytest.mark.parametrize(("info", "found"), [(100, True), (400, False)])
+def test_more_of_everything_is_no_spike(info: int, found: bool) -> None:
+    """A rush brings errors too; four times the errors of usual traffic are one."""
+    detector = AdaptiveSpikes()
+    for now in range(NOW, NOW + 3 * HOUR, 10):
+        assert _hear(detector, now, 100, 20) == []
+
+    told = [_hear(detector, NOW + 3 * HOUR + n, info, 80) for n in range(0, 60, 10)]
+    assert any(told) == found
+
+
+def test_a_long_spike_makes_nobody_less_credible() -> None:
+    """Only what is over within a moment does: the next one is found as soon."""
+    service = Service(AdaptiveSpikes(), 1.0)
+    service.run(3 * HOUR)
+    told = []
+    for _ in range(6):
+        service.run(3_000)
+        told.append(any(one.state is State.OPEN for one in service.run(600, 4)))
+
+    assert all(told)
+
+
+def test_a_burn_of_hours_is_not_its_own_measure() -> None:
+    """What it taught of this morning does not count before the afternoon."""
+    service = Service(AdaptiveSpikes(), 0.02)
+    service.run(26 * HOUR)
+    usual = service.run(600, 1.9) or service.run(2 * HOUR, 1.9)
+    assert usual == []
+
+    (found, *_) = service.run(HOUR, 5)
+    assert found.baseline is not None
+    assert found.baseline <= 1.5 * 0.02 * found.window + 1
+
+
+def test_a_rate_that_varied_is_known_from_the_past() -> None:
+    """By minutes: a source with bursts has to be more unusual than an even one."""
+    found = {}
+    for name, bursts in (("even", (60, 60)), ("uneven", (5, 115))):
+        detector = AdaptiveSpikes()
+        rows: list[list[int | str]] = [
+            [NOW + 60 * minute, name, ERROR, bursts[minute % 2]]
+            for minute in range(6 * 60)
+        ]
+        now = NOW + 6 * HOUR
+        detector.restore(rows, now, 60)
+        detector.observe_counts([[now, name, ERROR, 60]], now)
+        found[name] = len(detector.evaluate(now))
+
+    assert found == {"even": 1, "uneven": 0}

@@ -123,3 +123,57 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     detector.observe_events(events, NOW)
 
     assert detector.untracked == 4
+
+
+def test_a_step_of_all_is_seen_within_a_few_dozen_requests() -> None:
+    """Thrice as long is in the quarter that took longest, of which there are more."""
+    service = Service(SlowPaths())
+    service.run(4 * HOUR)
+    begun = service.now
+
+    assert service.run(60, 3)[0].at <= begun + 30
+
+
+def test_ten_seconds_are_a_pause() -> None:
+    """Whatever they had to wait for, those after it did not."""
+    service = Service(SlowPaths(), requests=100)
+    service.run(4 * HOUR)
+
+    assert service.run(10, 4) == []
+    assert service.run(600) == []
+
+
+def test_a_slow_tail_is_seen_though_most_are_as_fast_as_ever() -> None:
+    """One request in eight takes ten times as long: p95 is that, the median is not."""
+    detector = SlowPaths()
+    service = Service(detector)
+    service.run(4 * HOUR)
+    found = []
+    for _ in range(30):
+        service.now += 10
+        durations = [20.0 * (1 + n % 5 / 5) for n in range(21)] + [400.0] * 3
+        event = Event(service.now - 5, "api", 0, 0, "", 1, "/users/7", durations)
+        detector.observe_events([event], service.now)
+        found += detector.evaluate(service.now)
+
+    assert [one.state for one in found] == [State.OPEN]
+
+
+@pytest.mark.parametrize("times", [1.2, 1.3])
+def test_a_little_longer_is_no_finding(times: float) -> None:
+    """A busy hour does that, of however many requests."""
+    service = Service(SlowPaths(), requests=200)
+    service.run(2 * HOUR)
+
+    assert service.run(900, times) == []
+
+
+def test_a_finding_is_over_though_some_are_slow_as_always() -> None:
+    """Five minutes tell, not each ten seconds."""
+    service = Service(SlowPaths())
+    service.run(4 * HOUR)
+    service.run(300, 4)
+    (over,) = service.run(900)
+
+    assert over.state is State.CLOSED
+    assert over.at <= service.now - 300

@@ -133,3 +133,19 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     detector.observe_counts([[NOW, f"s{n}", INFO, 3] for n in range(4)], NOW)
 
     assert detector.untracked == 6
+
+
+def test_counts_of_ten_seconds_make_no_gap_of_ten() -> None:
+    """Between two of them nobody was heard, which is no silence of anybody."""
+    detector = SilentSources(factor=5, floor=30)
+    found = []
+    for now in range(NOW, NOW + 2 * HOUR, 10):
+        rows: Counts = [[now - 1, "api", INFO, 90], [now - 1, "web", INFO, 90]]
+        detector.observe_counts(rows, now)
+        found += detector.evaluate(now)
+    stop = NOW + 2 * HOUR
+    for now in range(stop, stop + 60, 10):
+        detector.observe_counts([[now - 1, "web", INFO, 90]], now)
+        found += detector.evaluate(now)
+
+    assert [(one.source, one.value) for one in found] == [("api", 31)]
