@@ -34,12 +34,15 @@ from pipeline.compression import compress
 from pipeline.delivery.spool import Fsync
 from pipeline.entry import Level, parse_level, parse_timestamp
 from pipeline.errors import ConfigError, EntryError
+from pipeline.keys import read_key
 from pipeline.limits import BATCH_ROWS
-from pipeline.transport import default_acknowledge_endpoint
+from pipeline.redaction import DEFAULT, Redactor, Rules, chosen
+from pipeline.transport import default_acknowledge_endpoint, identify
 
 ENDPOINT: Final = "tcp://127.0.0.1:5555"
 ENDPOINT_VARIABLE: Final = "PIPELINE_INGEST__ENDPOINT"
 ACKNOWLEDGE_VARIABLE: Final = "PIPELINE_PUBLISH__ENDPOINT"
+KEY_VARIABLE: Final = "PIPELINE_CURVE__KEY_FILE"
 
 Metadata = Mapping[str, Any]
 
@@ -49,8 +52,12 @@ class Collector:
 
     `acknowledge_endpoint` is the pipeline's publish.endpoint: by default that of the
     environment (PIPELINE_PUBLISH__ENDPOINT), else the ingest port + 1. `on_error` is
-    called, on the sender's thread, with the reason of each refused entry. Raises
-    ConfigError when spool="always" has no folder that can be written.
+    called, on the sender's thread, with the reason of each refused entry. `redaction`
+    is the section of that name in the settings, as a map; None masks nothing.
+    `key_file` is what `pipeline keys create` wrote, for an ingester that wants one: by
+    default that of the environment (PIPELINE_CURVE__KEY_FILE). Raises ConfigError for a
+    wrong redaction, and when spool="always" has no folder to write to; PipelineError
+    for a key that can't be read.
     """
 
     def __init__(
@@ -70,6 +77,8 @@ class Collector:
         spool_bytes: int = 256 << 20,
         fsync: Fsync = "none",
         compression: Literal["none", "zstd"] = "zstd",
+        key_file: str | Path = "",
+        redaction: Rules | Mapping[str, Any] | None = DEFAULT,
         on_error: Callable[[str], None] | None = None,
     ) -> None:
         endpoint = endpoint or os.environ.get(ENDPOINT_VARIABLE, ENDPOINT)
@@ -80,6 +89,8 @@ class Collector:
         )
         self.source = source
         self._endpoints = (endpoint, acknowledge)
+        if key := key_file or os.environ.get(KEY_VARIABLE):
+            identify(self._endpoints, read_key(Path(key)))
         self._limits = Limits(
             memory_bytes,
             max(1, min(batch_rows, BATCH_ROWS)),
@@ -94,6 +105,7 @@ class Collector:
         )
         self._wait = None if policy == "block" else block_ms / 1000
         self._on_error = on_error
+        self._rules = chosen(redaction, os.environ)
         self._closed = self._done = False
         self._given_up_before = 0
         self._begin()
@@ -144,7 +156,8 @@ class Collector:
         `on_durable(producer, first number, count)` is called on the sender's thread.
         Raises EntryError for a batch that no frame holds.
         """
-        payload = encode_rows(rows, compress=self._limits.compress)
+        redactor = None if self._rules is None else Redactor(self._rules)
+        payload = encode_rows(rows, None, self._limits.compress, redactor)
         size = unpacked_bytes(payload)
         if size > PAYLOAD_BYTES or len(rows) > BATCH_ROWS:
             found = f"{len(rows):,} rows, {size:,} bytes"
@@ -157,8 +170,17 @@ class Collector:
             # `entry_from_map` has kept them
             unknown = sum("level_text" in (row[4] or ()) for row in rows)
             self._outbox.unknown_levels += unknown
+            if redactor is not None and redactor.counts:
+                self._outbox.redacted.update(redactor.counts)
         self._ring()
         return True
+
+    def redact(self, rules: Rules | None) -> None:
+        """Mask by these what is submitted from now on; None: nothing.
+
+        What `log` takes keeps the rules that the collector was made with.
+        """
+        self._rules = rules
 
     def adopt(self) -> None:
         """Begin now to send what dead processes left, not with the first entry."""
@@ -207,7 +229,7 @@ class Collector:
     def stats(self) -> dict[str, Any]:
         """Counters; the README says what they mean."""
         with self._accumulator.lock:
-            return self._outbox.stats()
+            return self._outbox.stats(self._sender.redacted)
 
     def __enter__(self) -> Collector:
         return self
@@ -234,7 +256,9 @@ class Collector:
         if limits.folder is None and limits.mode != "off":
             self._outbox.spool_errors += 1
             self._outbox.last_error = "spool: no folder; set spool_dir or HOME"
-        self._sender = Sender(self._endpoints, limits, self._outbox, self._on_error)
+        self._sender = Sender(
+            self._endpoints, limits, self._outbox, self._on_error, self._rules
+        )
         session = self._sender.session
         self._gate = Gate(limits, self._wait, self._outbox, session, self._sender)
         self._always = session.always

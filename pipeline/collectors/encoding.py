@@ -12,6 +12,7 @@ from pipeline.batch.encode import Compress, Row, encode_rows, unpacked_bytes
 from pipeline.collectors.admission import admit
 from pipeline.errors import EntryError
 from pipeline.limits import FRAME_BYTES
+from pipeline.redaction import Redactor
 
 PAYLOAD_BYTES: Final = FRAME_BYTES // 4
 """Of a batch before compression, at most, unless it is one row: a frame beyond its
@@ -33,23 +34,32 @@ class Encoder:
     """Makes batches of rows, and tells what it had to refuse."""
 
     def __init__(
-        self, compress: Compress | None, refuse: Callable[[EntryError], None]
+        self,
+        compress: Compress | None,
+        refuse: Callable[[EntryError], None],
+        redactor: Redactor | None = None,
     ) -> None:
         self._compress = compress
         self._refuse = refuse
+        self.redactor = redactor
         self.bytes = 0
         """Of all payloads before compression."""
 
     def encode(self, rows: Sequence[Row]) -> Iterator[Encoded]:
         """One batch, or more if it would be too large; `span` covers all rows."""
-        payload = self._payload(rows, None)
+        redactor = self.redactor
+        before = None if redactor is None else redactor.counts.copy()
+        payload = self._payload(rows)
         if payload is not None:
             size = unpacked_bytes(payload)
             if size <= PAYLOAD_BYTES or len(rows) == 1:
                 self.bytes += size
                 yield Encoded(payload, len(rows), len(rows))
                 return
-            kept = list(enumerate(rows))
+        if redactor is not None and before is not None:
+            redactor.counts = before  # what is masked once more counts once
+        if payload is not None:
+            kept = list(enumerate(map(redactor.row, rows) if redactor else rows))
         else:
             kept = list(self._admitted(rows))
         yield from self._cut(kept, 0, len(rows))
@@ -76,10 +86,10 @@ class Encoder:
         self.bytes += size
         yield Encoded(payload, len(rows), end - first)
 
-    def _payload(self, rows: Sequence[Row], offsets: list[int] | None) -> bytes | None:
+    def _payload(self, rows: Sequence[Row]) -> bytes | None:
         """All rows at once; None when one of them stands in the way."""
         try:
-            payload = encode_rows(rows, offsets, compress=self._compress)
+            payload = encode_rows(rows, None, self._compress, self.redactor)
         except Exception:  # noqa: BLE001 - `str` of a caller's object may raise anything
             return None
         # Many values, each within its limit: `admit` says what is too much.
@@ -89,7 +99,9 @@ class Encoder:
     def _admitted(self, rows: Sequence[Row]) -> Iterator[Numbered]:
         for place, row in enumerate(rows):
             try:
-                entry = admit(row)
+                entry: Row = admit(row)
+                if self.redactor is not None:
+                    entry = self.redactor.row(entry)
                 encode_rows([entry])
             except EntryError as error:
                 self._refuse(error)

@@ -48,6 +48,10 @@ class Numbering(Backlog):
         window = Window(producer, now, limit_bytes=limits.window_bytes)
         super().__init__(window, new_spool(limits, producer), encoder, limits)
         self.producer = producer
+        own = encoder.redactor
+        self.redactor = None if own is None else own.twin()
+        """Of rows that are spooled by the calls that log them."""
+
         self.last = 0
         """The highest number given; only under the lock with spool="always"."""
         self.behind = False
@@ -112,10 +116,12 @@ class Numbering(Backlog):
         Raises DeliveryError, and EntryError for a row that nothing can hold: that has
         its number all the same.
         """
+        redactor = self.redactor
         with suppress(EntryError):
-            return self._write(row)
+            return self._write(row if redactor is None else redactor.row(row))
         try:
-            return self._write(_admitted(row))
+            entry = _admitted(row)
+            return self._write(entry if redactor is None else redactor.row(entry))
         except EntryError:
             self.write_batch(Ready(b"", 0, 1))
             raise

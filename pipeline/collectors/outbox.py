@@ -84,6 +84,8 @@ class Outbox:
     adopted_torn_bytes: int = 0
     forged: int = 0
     unknown_levels: int = 0
+    redacted: Counter[str] = field(default_factory=Counter)
+    """Secrets that were masked in rows that their callers have encoded, by rule."""
     resent: int = 0
     connected: bool = False
     last_error: str | None = None
@@ -119,8 +121,8 @@ class Outbox:
         lost = sum(levels.total() for levels in self.lost.values())
         return self.dropped_total + lost + self.rejected.total()
 
-    def stats(self) -> dict[str, Any]:
-        """The counters, as plain values."""
+    def stats(self, redacted: Counter[str]) -> dict[str, Any]:
+        """The counters, as plain values; `redacted` are the sender's own."""
         logged = self.accumulator.accepted - self.evicted
         return {
             "logged": logged,
@@ -135,6 +137,7 @@ class Outbox:
             "lost": _named(self.lost),
             "rejected": dict(self.rejected),
             "unknown_levels": self.unknown_levels,
+            "redacted": dict(self.redacted + redacted),
             "resent_batches": self.resent,
             "adopted_spools": self.adopted_spools,
             "adopted_rows": self.adopted_rows,

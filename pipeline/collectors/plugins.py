@@ -25,6 +25,9 @@ its own:
   object is made and run after 1 s, doubling up to a minute; others go on untouched.
 - The Collector is everybody's: `log` it as you like from any thread, don't close it.
 - Whatever is wrong with path, class or options ends the start with a ConfigError.
+- When the configuration has other collectors, or other rules of redaction, while they
+  run, all are made anew (of modules as they were imported) before the old ones are told
+  to stop; when one can't be, the old ones go on.
 """
 
 from __future__ import annotations
@@ -102,15 +105,30 @@ class Running:
         return [thread.name for thread in self._threads if thread.is_alive()]
 
 
-def start_all(
+Made = list[tuple[str, Plugin, Make]]
+"""Path, object, and what makes the next one."""
+
+
+def make_all(
     configured: Sequence[tuple[str, Mapping[str, Any]]], collector: Collector
-) -> Running:
-    """Make all, then run each; raises ConfigError before any of them runs."""
+) -> Made:
+    """All of them, of which none runs yet; raises ConfigError."""
     makers = [
         (path, _maker(path, options, collector, f"{_SETTING}[{number}]"))
         for number, (path, options) in enumerate(configured)
     ]
-    made = [(path, make(), make) for path, make in makers]
+    return [(path, make(), make) for path, make in makers]
+
+
+def start_all(
+    configured: Sequence[tuple[str, Mapping[str, Any]]], collector: Collector
+) -> Running:
+    """Make all, then run each; raises ConfigError before any of them runs."""
+    return run_all(make_all(configured, collector), collector)
+
+
+def run_all(made: Made, collector: Collector) -> Running:
+    """Run each."""
     running = Running()
     for path, plugin, make in made:
         running.start(path, plugin, make, collector)

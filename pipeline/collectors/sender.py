@@ -8,6 +8,7 @@ settled (durable, refused or lost).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -21,6 +22,7 @@ from pipeline.collectors.outbox import Limits, Outbox
 from pipeline.collectors.session import Session
 from pipeline.collectors.woken import WokenThread
 from pipeline.errors import DeliveryError, EntryError, PipelineError
+from pipeline.redaction import Redactor, Rules
 from pipeline.wire.frame import Acknowledgement, Reply
 
 HELLO_SECONDS: Final = 0.25
@@ -51,17 +53,25 @@ class Sender:
         limits: Limits,
         box: Outbox,
         on_error: Callable[[str], None] | None,
+        rules: Rules | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._limits = limits
         self._box = box
         self._on_error = on_error
-        self._encoder = Encoder(limits.compress, self._refuse)
+        self._redactor = None if rules is None else Redactor(rules)
+        self._encoder = Encoder(limits.compress, self._refuse, self._redactor)
         self.session = Session(limits, box, self._encoder, clock.monotonic_ns())
         self._first_seen: float | None = None
         self._blocked = False
         self._hello_by: float | None = None
         self._thread = WokenThread("pipeline-sender", self._run)
+
+    @property
+    def redacted(self) -> Counter[str]:
+        """Secrets that were masked, by the rule."""
+        both = (self._redactor, self.session.redactor)
+        return sum((each.counts for each in both if each), Counter())
 
     def start(self) -> None:
         """Start the thread, unless it runs or can't; under the accumulator's lock."""
@@ -100,7 +110,11 @@ class Sender:
                 self._thread.hush()
             self._leave()
             return
-        encoder = Encoder(self._limits.compress, lambda error: self.report(str(error)))
+        encoder = Encoder(
+            self._limits.compress,
+            lambda error: self.report(str(error)),
+            self._redactor,
+        )
         adoption = Adoption(self._limits, encoder, self.report)
         link.follow(self.session.producer)
         link.register(poller)

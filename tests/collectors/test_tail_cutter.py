@@ -228,6 +228,14 @@ def test_the_pieces_that_are_read_make_no_difference(lines, sizes, joins, ended)
     assert cut(data, sizes, joins=joins) == cut(data, joins=joins)
 
 
+def test_a_trace_goes_on_behind_a_blank_line_that_was_read_before_it():
+    """The piece that ends with the blank line does not end the entry."""
+    head = b"2026-11-22 10:00:00 ERROR request failed\n"
+    data = head + head + b"\n" + b"Traceback (most recent call last):\n"
+
+    assert cut(data, [3, 80]) == cut(data)
+
+
 @given(st.lists(LINES, max_size=30), st.lists(st.integers(1, 80), max_size=40))
 def test_reading_may_begin_anew_where_it_is_settled(lines, sizes):
     """What was given out until then and what comes from there on is everything."""

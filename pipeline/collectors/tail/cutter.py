@@ -149,23 +149,27 @@ class Cutter:
                 start += len(raw) + 1
             return
         # None of them goes on, so that only the last one may be gone on with.
-        *most, final = lines
-        for raw in most:
-            if raw and not raw.isspace():
+        last = len(lines) - 1
+        while last and _is_blank(lines[last]):
+            last -= 1
+        for raw in lines[:last]:
+            if not _is_blank(raw):
                 if self._open is not None:
                     out += self.close()
                 out.append(Piece(start, Line(raw.removesuffix(b"\r"), 0)))
             elif self._open is not None:
                 self._open.blanks += 1
             start += len(raw) + 1
-        self._line(start, final.removesuffix(b"\r"), 0, out)
+        for raw in lines[last:]:
+            self._line(start, raw.removesuffix(b"\r"), 0, out)
+            start += len(raw) + 1
 
     def _line(self, start: int, raw: bytes, cut: int, out: list[Piece]) -> None:
         """One whole line: it goes on with the open entry, or begins one."""
         if start == 0:
             raw = raw.removeprefix(BOM)
         opened = self._open
-        if not raw or raw.isspace():
+        if _is_blank(raw):
             if opened is not None:
                 opened.blanks += 1
             return
@@ -188,3 +192,7 @@ class Cutter:
         opened.bytes += len(raw) + 1
         opened.cut += cut
         opened.state = state
+
+
+def _is_blank(line: bytes) -> bool:
+    return not line or line.isspace()

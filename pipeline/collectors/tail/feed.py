@@ -18,6 +18,7 @@ from pipeline.collectors.tail.cutter import Cutter, Piece
 from pipeline.compression import compress
 from pipeline.delivery.window import Window
 from pipeline.errors import EntryError
+from pipeline.redaction import Redactor
 from pipeline.wire.frame import TAIL_BYTES, Codec, file_tail
 
 BATCH_ROWS: Final = 2000
@@ -38,7 +39,13 @@ class Feed:
     """The stream of one producer from an offset on."""
 
     def __init__(
-        self, window: Window, before: bytes, parser: LineParser, *, joins: bool
+        self,
+        window: Window,
+        before: bytes,
+        parser: LineParser,
+        redactor: Redactor | None = None,
+        *,
+        joins: bool,
     ) -> None:
         """`before` are the bytes that end where the window begins."""
         start = window.last
@@ -57,6 +64,7 @@ class Feed:
         self.entries = 0
         self.rejected = 0
         self._parser = parser
+        self._redactor = redactor
         self._line_start = (start, self.before)
         self._opened = (-1, 0)
         """Where the entry begins that may go on, and when it was read."""
@@ -154,15 +162,18 @@ class Feed:
 
     def _encode(self, rows: Sequence[Row], places: list[int]) -> tuple[bytes, int]:
         """The payload and its rows; without those that can't be stored."""
+        redactor = self._redactor
         try:
-            return encode_rows(rows, places, compress), len(rows)
+            return encode_rows(rows, places, compress, redactor), len(rows)
         except (TypeError, AttributeError, ValueError):
-            pass
+            pass  # what was masked before it failed is counted again: it is rare
         kept: list[Row] = []
         numbers: list[int] = []
         for row, place in zip(rows, places, strict=True):
             try:
-                entry = admit(row)
+                entry: Row = admit(row)
+                if redactor is not None:
+                    entry = redactor.row(entry)
                 encode_rows([entry])
             except (EntryError, ValueError):
                 self.rejected += 1

@@ -15,6 +15,7 @@ from pipeline.collectors.tail.followed import Followed, Stage
 from pipeline.collectors.tail.scan import source_of
 from pipeline.collectors.tail.sending import Sending
 from pipeline.delivery.window import Window
+from pipeline.redaction import Redactor
 from pipeline.service import say
 
 PATH_KEY: Final = "log.file.path"
@@ -36,8 +37,9 @@ class Leaving(NamedTuple):
 class Streams:
     """The streams of one process, and the files that they come from."""
 
-    def __init__(self, sending: Sending) -> None:
+    def __init__(self, sending: Sending, redactor: Redactor | None = None) -> None:
         self._sending = sending
+        self._redactor = redactor
         self._owners: dict[bytes, Followed] = {}
         self._leaving: dict[bytes, Leaving] = {}
 
@@ -48,7 +50,8 @@ class Streams:
         before = followed.open().before(start)
         window = Window(producer, clock.monotonic_ns(), start)
         joins = followed.found.group.multiline == "auto"
-        followed.feed = Feed(window, before, parser_of(followed), joins=joins)
+        parser = parser_of(followed)
+        followed.feed = Feed(window, before, parser, self._redactor, joins=joins)
         # So that what is begun at its beginning is known as such, whatever happens.
         ends = followed.found.group.start == "end"
         followed.feed.hurries = ends or not followed.found.is_matched

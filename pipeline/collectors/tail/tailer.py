@@ -10,7 +10,7 @@ Order of a turn: take replies in, look around for files (each second), look at f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -25,9 +25,12 @@ from pipeline.collectors.tail.probe import GENERATIONS_MAX, Mark, matches
 from pipeline.collectors.tail.scan import FILES_MAX, Found, Scan, scan
 from pipeline.collectors.tail.sending import Sending
 from pipeline.collectors.tail.streams import Streams
+from pipeline.journal import warn
+from pipeline.redaction import Redactor
 from pipeline.service import StopSignal, say
 from pipeline.settings.model import Files
 
+NAME: Final = "collector"
 MEMORY_BYTES: Final = 16 << 20
 """Held of all files together; beyond, nothing is read until some of it is durable."""
 
@@ -50,7 +53,7 @@ class Tailer:
     """All files of one process."""
 
     def __init__(
-        self, groups: Sequence[Files], link: Link, memory_bytes: int = MEMORY_BYTES
+        self, groups: Sequence[Files], link: Link, redactor: Redactor | None = None
     ) -> None:
         self.files: dict[Inode, Followed] = {}
         self.beyond = 0
@@ -58,10 +61,11 @@ class Tailer:
 
         self._groups = groups
         self._link = link
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = MEMORY_BYTES
         self._sending = Sending(link)
         self._asking = Asking(link, self._sending.feeds)
-        self._streams = Streams(self._sending)
+        self._redactor = redactor
+        self._streams = Streams(self._sending, redactor)
         self._poller = transport.Poller()
         self._link.register(self._poller)
         self._look_at = self._scan_at = clock.monotonic()
@@ -77,11 +81,11 @@ class Tailer:
 
         self._is_busy = False
 
-    def run(self, stop: StopSignal) -> None:
-        """Follow until asked to stop; then wait a moment for what is on its way."""
+    def run(self, stop: StopSignal, is_over: Callable[[], bool]) -> None:
+        """Follow until asked to stop, then wait a moment for what is on its way."""
         self._open_max = allow(OPEN_MAX)
         self._poller.watch(stop.fileno())
-        while not stop.is_set:
+        while not stop.is_set and not is_over():
             self.turn()
             stop.drain()
         self._poller.forget(stop.fileno())
@@ -142,7 +146,7 @@ class Tailer:
             if not found.hides(self.files[inode].found):
                 self._miss(self.files[inode], moment)
         if found.problem not in ("", self._problem):
-            say(f"collector: {found.problem}")
+            warn(NAME, found.problem)
         self._problem = found.problem
         if not self._has_scanned:
             for group in self._groups:
@@ -151,7 +155,7 @@ class Tailer:
         self._has_scanned = True
         if found.beyond != self.beyond:
             self.beyond = found.beyond
-            say(f"collector: {self.beyond} files beyond {FILES_MAX} are left alone")
+            warn(NAME, f"{self.beyond} files beyond {FILES_MAX} are left alone")
 
     def _meet(self, found: Found, moment: float) -> None:
         followed = self.files.get(found.inode)
@@ -219,7 +223,7 @@ class Tailer:
         except OSError as error:
             problem = error.strerror or str(error)
             if problem != followed.problem:
-                say(f"collector: {followed.path}: {problem}; trying again")
+                warn(NAME, f"{followed.path}: {problem}; trying again")
             followed.problem = problem
             self._streams.release(followed, keeps_rest=False)
             followed.close()
@@ -301,6 +305,8 @@ class Tailer:
             f"{len(self.files)} files, {self.beyond} left alone, {streams} streams,"
             f" {self._sending.memory} bytes held"
         )
+        if self._redactor is not None:
+            yield self._redactor.told
 
     # Reading
 
