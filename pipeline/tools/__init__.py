@@ -1,0 +1,1 @@
+"""Tools for language models: answers that fit into a budget of tokens."""
