@@ -15,6 +15,7 @@ from pipeline import clock
 from pipeline.cli import options, session
 from pipeline.cli.asking import settings_of
 from pipeline.cli.printable import on_one_line
+from pipeline.cli.process import show_key
 from pipeline.cli.remote import Remote
 from pipeline.cli.session import Session
 from pipeline.cli.tables import Table, aligned, separated
@@ -195,6 +196,7 @@ def _send(asking: Session, entry: Any) -> None:
     from pipeline.collectors.collector import Collector
 
     settings = settings_of(asking.arguments)
+    show_key(settings)
     endpoints = settings.ingest.endpoint, settings.publish.endpoint
     sender = Collector(endpoints[0], acknowledge_endpoint=endpoints[1], spool="off")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from functools import partial
 
 from pipeline.cli import process
 
@@ -22,12 +21,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Serve until asked to stop; raises ConfigError."""
-    load = partial(process.settings_of, arguments)
-    settings = load() if arguments.check else process.start(arguments)
+    is_check = arguments.check
+    settings = (process.settings_of if is_check else process.start)(arguments)
     from pipeline.analyzer import process as analyzer
 
-    if arguments.check:
+    if is_check:
         analyzer.check(settings)
     else:
-        analyzer.run(settings, load)
+        analyzer.run(settings, process.configuration_of(arguments))
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -37,8 +37,9 @@ class Asker(Protocol):
 def asker_of(arguments: Namespace, *, must_exist: bool = True) -> Asker:
     """The gateway that `--url` names, or the database of the settings."""
     if arguments.url is not None:
-        if arguments.db is not None or arguments.config is not None:
-            expected = "without --db and --config: the gateway has its own"
+        given = arguments.db, arguments.config, *getattr(arguments, "attach", ())
+        if any(each is not None for each in given):
+            expected = "without --db, --config and --attach: the gateway has its own"
             raise ConfigError("--url", "names whom to ask", expected)
         from pipeline.cli.remote import Remote
 
@@ -47,7 +48,10 @@ def asker_of(arguments: Namespace, *, must_exist: bool = True) -> Asker:
     path = Path(settings.storage.db_path)
     if must_exist and not path.exists():
         raise StoreError(missing(path))
-    return Local(settings, arguments.timeout)
+    attached = [] if arguments.db is not None else [*settings.storage.attach]
+    named = getattr(arguments, "attach", ())
+    archives = [Path(each) for each in (*attached, *named)]
+    return Local(settings, arguments.timeout, archives, needs_all=bool(named))
 
 
 def settings_of(arguments: Namespace) -> Settings:
@@ -66,7 +70,16 @@ def missing(path: Path) -> str:
 class Local:
     """The engine in this process; it only reads, so the ingester may run or not."""
 
-    def __init__(self, settings: Settings, timeout: float | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        timeout: float | None,
+        attached: Sequence[Path],
+        *,
+        needs_all: bool,
+    ) -> None:
+        """`attached` are archives of the database; without them all it is an error,
+        or each answer says so."""
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool costs 30 MB unused
         from pipeline.query.answer import Engine, Limits
 
@@ -77,7 +90,10 @@ class Local:
             settings.query.max_bytes_scanned,
             settings.query.max_groups,
         )
-        self._engine = Engine(Path(settings.storage.db_path), limits, clock.monotonic)
+        path = Path(settings.storage.db_path)
+        self._engine = Engine(
+            path, limits, clock.monotonic, attached=attached, needs_all=needs_all
+        )
         self._budget: Budget | None = None
 
     def ask(self, method: str, params: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,9 @@ READ_BYTES: Final = 1 << 16
 LAST_WORDS: Final = 5
 """Lines kept of a process, for the message that gives it up."""
 
+WORDS_CHARACTERS: Final = 1000
+"""Of each of them, for the next process: it has them in its environment."""
+
 CHILD_ENVIRONMENT: Final = {
     "PYTHONUNBUFFERED": "1",  # its lines pass through a pipe
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas per thread are memory that stays
@@ -34,6 +38,9 @@ class Child:
         self.last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self.due = 0.0
         self.started = 0.0
+        self.ending = ""
+        """How it ended, for the one that follows; empty before its first end."""
+
         self.ready = False
         self.output_fd = self.ready_fd = -1
         self._command = program.command(flags)
@@ -57,6 +64,10 @@ class Child:
             service.READY_FD: str(ready_writer),
             service.SUPERVISOR_PID: str(os.getpid()),
         }
+        if self.ending:
+            words = [line[:WORDS_CHARACTERS] for line in self.last_words]
+            told = {"name": self.name, "how": self.ending, "last_words": words}
+            supervised[service.PREDECESSOR] = json.dumps(told)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - what the Procfile says
                 self._command,
@@ -97,7 +108,8 @@ class Child:
             while len(waiting) < READ_BYTES:
                 piece = os.read(self.output_fd, READ_BYTES)
                 if not piece:
-                    return self._take(waiting + b"\n" * bool(waiting)), False
+                    last = b"" if waiting.endswith(b"\n") or not waiting else b"\n"
+                    return self._take(waiting + last), False
                 waiting += piece
         except BlockingIOError:
             return self._take(waiting), True
@@ -123,6 +135,11 @@ class Child:
         self._process = None
         self._rest = b""
         self.ready = False
+
+    def hang_up(self) -> None:
+        """Send SIGHUP to one of the pipeline's own that serves: others may end."""
+        if self._process is not None and self.program.own and self.ready:
+            self._process.send_signal(signal.SIGHUP)
 
     def terminate(self) -> None:
         """Ask it to stop."""

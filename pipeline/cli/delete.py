@@ -89,5 +89,5 @@ def _show(asking: Session, plan: dict[str, Any], done: dict[str, Any]) -> None:
         more = "; --yes deletes them" if count else ""
         asking.out.line(f"{count:,} entries match, none is deleted{more}")
     of_both = [told.get("unreadable_blocks") or 0 for told in (plan, done)]
-    if unreadable := max(*of_both, done.get("unreadable") or 0):
+    if unreadable := max(of_both):
         asking.warn(f"{unreadable} damaged blocks could not be looked at")

@@ -1,4 +1,4 @@
-"""`pipeline export`: all entries that match, as NDJSON or CSV, in constant memory."""
+"""`pipeline export`: all entries that match, as a file, in constant memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from pipeline.cli.session import Session
 from pipeline.cli.whole_file import WholeFile
 from pipeline.errors import PipelineError
 
-FORMATS: Final = ("ndjson", "csv")
+PARQUET: Final = "parquet"
+FORMATS: Final = ("ndjson", "csv", PARQUET)
 READ_BYTES: Final = 1 << 18
 
 
@@ -63,6 +64,7 @@ class _Written:
     rows: int = 0
     size: int = 0
     damaged: int = 0
+    unattached: int = 0
 
     def __str__(self) -> str:
         rows = f"{self.rows:,} entries, " if self.rows else ""
@@ -73,6 +75,8 @@ def act(asking: Session) -> None:
     """Ask for `export`, page by page."""
     arguments = asking.arguments
     params = params_of(arguments)
+    if is_parquet := params["format"] == PARQUET:
+        params["format"] = "ndjson"
     written = _Written()
     pieces = (
         _streamed(asking.asker, params)
@@ -80,8 +84,12 @@ def act(asking: Session) -> None:
         else _paged(asking, params, written)
     )
     shows = arguments.output is None and asking.out.is_terminal
+    if is_parquet and shows:
+        raise PipelineError("a terminal shows no Parquet; name a file by --output")
     with Progress(lambda: str(written), wanted=not shows):
-        if arguments.output is None:
+        if is_parquet:
+            _write_parquet(asking, pieces, written)
+        elif arguments.output is None:
             safe = _safe(params["format"], is_terminal=shows)
             _copy(map(safe, pieces), asking.out.write, written)
         else:
@@ -89,6 +97,26 @@ def act(asking: Session) -> None:
                 _copy(pieces, file.write, written)
     if written.damaged:
         asking.warn(f"{written.damaged} damaged blocks are left out with their entries")
+    if written.unattached:
+        text = f"{written.unattached} archives can't be read"
+        asking.warn(f"{text}; their entries are left out")
+
+
+def _write_parquet(asking: Session, pieces: Iterator[bytes], written: _Written) -> None:
+    from pipeline.cli.parquet import write_parquet
+
+    def write_to(write: Callable[[bytes], None]) -> None:
+        def count(data: bytes) -> None:
+            write(data)
+            written.size += len(data)
+
+        write_parquet(pieces, count, asking.arguments.fields)
+
+    if asking.arguments.output is None:
+        write_to(asking.out.write)
+        return
+    with WholeFile(asking.arguments.output) as file:
+        write_to(file.write)
 
 
 def params_of(arguments: Namespace) -> dict[str, Any]:
@@ -104,8 +132,8 @@ def params_of(arguments: Namespace) -> dict[str, Any]:
 
 def format_of(path: Path | None) -> str:
     """The format that a file's name promises."""
-    is_csv = path is not None and path.suffix.lower() == ".csv"
-    return "csv" if is_csv else "ndjson"
+    ending = "" if path is None else path.suffix.lower().removeprefix(".")
+    return ending if ending in FORMATS else "ndjson"
 
 
 def _paged(
@@ -119,6 +147,7 @@ def _paged(
         part = msgspec.json.decode(asking.asker.ask("export", asked))
         written.rows += part["rows"]
         written.damaged = max(written.damaged, part.get("unreadable_blocks", 0))
+        written.unattached = part.get("unattached_archives", 0)
         yield part["text"].encode()
         if "limit" in params:
             asked["limit"] = params["limit"] - written.rows

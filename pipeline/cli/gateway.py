@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from pipeline.cli.process import add_arguments, start
+from pipeline.cli.process import add_arguments, configuration_of, start
 
 __all__ = ["add_arguments", "run"]
 
@@ -14,5 +14,5 @@ def run(arguments: Namespace) -> int:
     settings = start(arguments)
     from pipeline.gateway import server
 
-    server.run(settings)
+    server.run(settings, configuration_of(arguments))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from pipeline.cli.process import add_arguments, start
+from pipeline.cli.process import add_arguments, configuration_of, start
 
 __all__ = ["add_arguments", "run"]
 
@@ -12,7 +12,7 @@ __all__ = ["add_arguments", "run"]
 def run(arguments: Namespace) -> int:
     """Serve until asked to stop."""
     settings = start(arguments)
-    from pipeline.ingester import ingester
+    from pipeline.ingester import process
 
-    ingester.run(settings)
+    process.run(settings, configuration_of(arguments))
     return 0

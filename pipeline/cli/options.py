@@ -22,13 +22,20 @@ def add_place(parser: ArgumentParser) -> None:
     group.add_argument("--config", metavar="FILE", help="settings, as YAML")
     group.add_argument("--db", metavar="FILE", help="instead of storage.db_path")
     group.add_argument(
+        "--attach",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an archive of this store, to be asked with it; may be repeated",
+    )
+    group.add_argument(
         "--url",
         help="a gateway, such as http://127.0.0.1:8888; without it the database is read"
         " by this process, whether the pipeline runs or not",
     )
     group.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="give up after that (query.timeout_seconds)",
     )
@@ -143,7 +150,8 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A length of time for argparse."""
     seconds = float(text)
     if not 0 < seconds < float("inf"):
         raise ValueError(text)

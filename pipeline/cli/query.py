@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeline.cli import options, session, showing
-from pipeline.cli.printable import on_one_line
+from pipeline.cli import explain, options, session, showing
+from pipeline.cli.printable import as_json, on_one_line
 from pipeline.cli.session import Session
 from pipeline.cli.tables import Table
 
@@ -39,6 +40,11 @@ def add_page(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--count", action="store_true", help="only say how many entries match"
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="also say on standard error what answering took, and why nothing matches",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -59,6 +65,8 @@ def show_pages(
     import msgspec
 
     arguments = asking.arguments
+    if arguments.explain:
+        params = params | {"explain": True}
     if arguments.count:
         show_count(asking, asking.ask(method, params | {"limit": 1, "count": "exact"}))
         return
@@ -73,6 +81,7 @@ def show_pages(
         if show_table(asking, reply):
             return
         shown.show(reply["logs"])
+        show_explained(asking, reply)
     asking.warn_of_damage(reply)
     if msgspec.json.decode(reply["truncated"], type=bool):
         asking.out.remark(f"{arguments.limit:,} are shown; --limit 0 shows all")
@@ -85,6 +94,7 @@ def show_count(asking: Session, reply: dict[str, Raw]) -> None:
     if not show_table(asking, reply):
         asking.warn_of_damage(reply)
         asking.out.raw(bytes(reply["count"]))
+        show_explained(asking, reply)
 
 
 def show_table(asking: Session, reply: dict[str, Raw]) -> bool:
@@ -101,7 +111,24 @@ def show_table(asking: Session, reply: dict[str, Raw]) -> bool:
     )
     for text in _remarks(found):
         asking.warn(text)
+    show_explained(asking, reply)
     return True
+
+
+def show_explained(asking: Session, reply: dict[str, Raw]) -> None:
+    """What became of the question, behind its answer; as it was with --json."""
+    if "explain" not in reply:
+        return
+    import msgspec
+
+    found = bytes(reply["explain"])
+    if asking.arguments.json:
+        lines = [as_json(found).decode()]
+    else:
+        lines = ["", *explain.lines(msgspec.json.decode(found))]
+    asking.out.flush()
+    for line in lines:
+        print(line, file=sys.stderr, flush=True)
 
 
 def _remarks(table: dict[str, Any]) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pipeline.cli.printable import on_one_line
@@ -21,10 +22,17 @@ TIMEOUT_SECONDS: Final = 60.0
 BUSY_SECONDS: Final = 10.0
 """A gateway that says "busy, retry after" is asked again for so long."""
 
+_WAIT_SECONDS: Final = 0.1
+"""It is not asked again sooner, whatever it says."""
+
+_BUSY_STATUSES: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
 _INVALID_PARAMS: Final = -32602
 _METHOD_NOT_FOUND: Final = -32601
 _TOO_COSTLY: Final = -32002
 _BUSY: Final = -32003
+_Answer = TypeVar("_Answer")
+
 _JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -69,20 +77,15 @@ class Remote:
 
     def ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         """The result as JSON."""
-        waited = 0.0
-        while True:
-            try:
-                return self._ask(method, params)
-            except BusyError as busy:
-                waited += busy.after_seconds
-                if waited > BUSY_SECONDS:
-                    raise
-                time.sleep(busy.after_seconds)
+        return _patiently(lambda: self._ask(method, params))
 
     def _ask(self, method: str, params: Mapping[str, Any]) -> bytes:
         call = {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
         response = self._post(json.dumps(call).encode())
         body = self._read(response)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise PipelineError(f"{self.url} needs a valid token in PIPELINE_TOKEN")
+        _check_busy(response, body, self.url)
         if response.status != HTTPStatus.OK:
             raise PipelineError(f"{self.url} says {response.status} {response.reason}")
         return _result(body, self.url)
@@ -94,22 +97,31 @@ class Remote:
         verb = "GET" if body is None else "POST"
         # then the response owns the socket, and closing it closes that
         headers = (_JSON if body is not None else {}) | {"Connection": "close"}
+        headers |= _token()
         path = f"{self._path}{path}?{query}" if query else self._path + path
+        return _patiently(lambda: self._opened(verb, path, body, headers))
+
+    def _opened(
+        self, verb: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
         connection = self._connect()
         try:
-            connection.request(verb, path, body, headers)
+            connection.request(verb, path, body, dict(headers))
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
         if response.status != HTTPStatus.OK:
-            raise refusal(self._read(response), self.url)
+            told = self._read(response)
+            _check_busy(response, told, self.url)
+            raise refusal(told, self.url)
         return response
 
     def _post(self, body: bytes) -> http.client.HTTPResponse:
         """The response; its body is still to be read."""
         for attempt in (1, 2):
             try:
-                self._connection.request("POST", self._path + "/rpc", body, _JSON)
+                headers = _JSON | _token()
+                self._connection.request("POST", self._path + "/rpc", body, headers)
                 return self._connection.getresponse()
             except (http.client.RemoteDisconnected, BrokenPipeError) as error:
                 # kept too long without a question: a new connection may still work
@@ -139,6 +151,47 @@ class Remote:
     def close(self) -> None:
         """End the connection."""
         self._connection.close()
+
+
+def _patiently(ask: Callable[[], _Answer]) -> _Answer:
+    """The answer of a gateway that may be busy for a while."""
+    waited = 0.0
+    while True:
+        try:
+            return ask()
+        except BusyError as busy:
+            waited += busy.after_seconds
+            if waited > BUSY_SECONDS:
+                raise
+            time.sleep(busy.after_seconds)
+
+
+def _check_busy(response: http.client.HTTPResponse, body: bytes, url: str) -> None:
+    """Raise BusyError for a request that was refused before anybody looked at it.
+
+    Who refuses a connection has no body for it, only a header.
+    """
+    if response.status not in _BUSY_STATUSES:
+        return
+    if body:
+        told = refusal(body, url)
+        if isinstance(told, BusyError):
+            raise told
+        return
+    after = response.getheader("Retry-After", "")
+    raise _busy("it refuses connections", float(after) if after.isdecimal() else 1.0)
+
+
+def _busy(problem: str, after_seconds: float) -> BusyError:
+    text = f"the gateway is busy: {problem}"
+    # of what is no number, max gives the bound
+    return BusyError(text, max(_WAIT_SECONDS, after_seconds))
+
+
+def _token() -> dict[str, str]:
+    """Who asks, to a gateway that wants to know."""
+    token = os.environ.get("PIPELINE_TOKEN", "")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def refusal(body: bytes, url: str) -> PipelineError:
@@ -171,7 +224,7 @@ def _error(code: int, message: str, data: Mapping[str, Any]) -> PipelineError:
         return ParameterError(field, problem, data.get("position"), hint)
     if code == _BUSY:
         after = data.get("retry_after_ms") or 1000
-        return BusyError(f"the gateway is busy: {problem}", float(after) / 1000)
+        return _busy(problem, float(after) / 1000)
     if code == _METHOD_NOT_FOUND:
         return PipelineError(f"the gateway is of another version: {problem}")
     if code == _TOO_COSTLY:

@@ -229,15 +229,19 @@ def _check(arguments: Namespace) -> None:
 
 
 def _open_collector(arguments: Namespace) -> Collector:
+    from pipeline.cli.process import show_key
     from pipeline.collectors.collector import Collector
+    from pipeline.redaction import rules_of
     from pipeline.settings import load
 
     acknowledge = arguments.acknowledge_endpoint
     if arguments.endpoint is None:
         settings = load(arguments.config, os.environ, {})
+        show_key(settings)
         return Collector(
             settings.ingest.endpoint,
             acknowledge_endpoint=acknowledge or settings.publish.endpoint,
+            redaction=rules_of(settings.redaction),
             **asdict(settings.collector),
         )
     return Collector(arguments.endpoint, acknowledge_endpoint=acknowledge)

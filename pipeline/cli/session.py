@@ -77,6 +77,9 @@ class Session:
         if (damaged := reply.get("unreadable_blocks")) is not None:
             number = bytes(damaged).decode()
             self.warn(f"{number} damaged blocks are left out with their entries")
+        if (missing := reply.get("unattached_archives")) is not None:
+            number = bytes(missing).decode()
+            self.warn(f"{number} archives can't be read; their entries are left out")
 
 
 def run(

@@ -14,10 +14,11 @@ from typing import Final
 
 from pipeline import clock, service
 from pipeline.cli.child import Child
+from pipeline.cli.heartbeat import Heartbeat
 from pipeline.errors import PipelineError
 
 PATIENCE_SECONDS: Final = 10.0
-"""How long the next process waits for the one before it to be ready at the start."""
+"""How long the next process waits for those before it to be ready at the start."""
 
 SAME_CTRL_C_SECONDS: Final = 0.5
 """Signals this close together are one: `timeout` and make both pass theirs on."""
@@ -31,19 +32,25 @@ class Wakeup:
 
     def __init__(self) -> None:
         self.stop = False
+        self.is_hung_up = False
         self.interrupts = 0
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        for number in (*service.STOP_SIGNALS, signal.SIGCHLD):
-            ignored = signal.getsignal(number) is signal.SIG_IGN
-            if number is not signal.SIGHUP or not ignored:  # nohup is obeyed
-                signal.signal(number, self._take)
+        for number in (*service.END_SIGNALS, signal.SIGCHLD):
+            signal.signal(number, self._take)
+        service.on_hangup(self._hang_up, self._end)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def _take(self, number: int, _frame: object) -> None:
         self.stop |= number != signal.SIGCHLD
         self.interrupts += number == signal.SIGINT
+
+    def _hang_up(self) -> None:
+        self.is_hung_up = True
+
+    def _end(self) -> None:
+        self.stop = True
 
     def fileno(self) -> int:
         """The descriptor to poll for reading."""
@@ -65,16 +72,21 @@ class Supervisor:
         *,
         on_ready: Callable[[], None],
         grace_seconds: float,
+        heartbeat: Heartbeat,
+        until: int | None = None,
     ) -> None:
         self._children = children
         self._environ = environ
         self._show = show
         self._on_ready = on_ready
         self._grace_seconds = grace_seconds
+        self._heartbeat = heartbeat
         self._announced = False
         self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ, self._wakeup.drain)
+        if until is not None:
+            self._stop_at_end_of(until)
 
     def run(self) -> int:
         """Serve until a signal; 0 when all ended by themselves after being asked."""
@@ -82,20 +94,45 @@ class Supervisor:
             while not self._wakeup.stop:
                 self._start(clock.monotonic())
                 self._announce()
+                self._heartbeat.beat(clock.monotonic())
                 self._pump(self._next_wake(clock.monotonic()))
                 self._reap(clock.monotonic())
+                self._pass_on_hangup()
         finally:
+            self._heartbeat.end()
             clean = self._stop()
         return 0 if clean else 1
 
+    def _pass_on_hangup(self) -> None:
+        """Have the pipeline's own processes read their configuration anew."""
+        if self._wakeup.is_hung_up:
+            self._wakeup.is_hung_up = False
+            for child in self._children:
+                child.hang_up()
+
+    def _stop_at_end_of(self, descriptor: int) -> None:
+        """Stop when the other end of a pipe is gone, as if asked by a signal."""
+
+        def read() -> None:
+            if not os.read(descriptor, 4096):
+                self._forget(descriptor)
+                self._wakeup.stop = True
+
+        try:
+            self._selector.register(descriptor, selectors.EVENT_READ, read)
+        except PermissionError:  # a file, or /dev/null: nobody holds the other end
+            self._wakeup.stop = True
+
     def _start(self, now: float) -> None:
-        """Start what is due; at first each waits for the one before it."""
+        """Start what is due; at first most wait until all before them serve."""
+        is_early = False
         for child in self._children:
-            if not child.running and child.due <= now:
+            may_start = child.program.starts_early or not is_early
+            if may_start and not child.running and child.due <= now:
                 child.start(self._environ, now)
                 self._watch(child)
-            if not child.backoff.served and now < child.started + PATIENCE_SECONDS:
-                break
+            waited = child.started and now >= child.started + PATIENCE_SECONDS
+            is_early |= not child.backoff.served and not waited
 
     def _watch(self, child: Child) -> None:
         def output() -> None:
@@ -114,10 +151,13 @@ class Supervisor:
         if not self._announced and all(child.ready for child in self._children):
             self._announced = True
             self._on_ready()
+            self._heartbeat.begin(clock.monotonic())
 
     def _next_wake(self, now: float) -> float | None:
         """Seconds until something is due; None: only an event can be next."""
         due = [child.due for child in self._children if not child.running]
+        beat = self._heartbeat.due()
+        due += [] if beat is None else [beat]
         if not all(child.backoff.served for child in self._children):
             due += [child.started + PATIENCE_SECONDS for child in self._children]
         coming = [moment - now for moment in due if moment > now]
@@ -138,7 +178,8 @@ class Supervisor:
             if delay is None:
                 last = child.last_words[-1] if child.last_words else _ending(code)
                 raise PipelineError(f"{child.name} does not start: {last}")
-            self._show("up", f"{child.name} {_ending(code)}; again in {delay:g} s")
+            child.ending = _ending(code)
+            self._show("up", f"{child.name} {child.ending}; again in {delay:g} s")
             child.due = now + delay
 
     def _end(self, child: Child) -> None:

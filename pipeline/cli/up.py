@@ -16,6 +16,7 @@ from typing import Final
 from pipeline.analyzer.channels.config import read_channels
 from pipeline.cli import process, procfile
 from pipeline.cli.child import Child
+from pipeline.cli.heartbeat import FOR_ONE, Heartbeat
 from pipeline.cli.supervisor import Printer, Supervisor
 from pipeline.settings import Settings
 
@@ -37,6 +38,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="S",
         help="how long each may take to stop before it is killed (default 10)",
     )
+    parser.add_argument(
+        "--stop-at-eof",
+        action="store_true",
+        help="stop when standard input ends, as it does with the program that holds it",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -48,13 +54,13 @@ def run(arguments: Namespace) -> int:
         if settings.alerts.rules or settings.alerts.detectors.plugins:
             # it takes what this process, which stays small, doesn't load
             words = [sys.executable, "-m", "pipeline", "analyzer", "--check"]
-            done = subprocess.run([*words, *_flags(arguments)], check=False)  # noqa: S603 - our own
+            done = subprocess.run([*words, *process.flags_of(arguments)], check=False)  # noqa: S603 - our own
             if done.returncode:
                 return done.returncode
     programs = procfile.programs(arguments.procfile)
     if not settings.server.auto_start:
         programs = [p for p in programs if p.words != (*procfile.OWN, "gateway")]
-    flags = _flags(arguments)
+    flags = process.flags_of(arguments)
     show = printer([program.name for program in programs])
 
     def on_ready() -> None:
@@ -63,17 +69,22 @@ def run(arguments: Namespace) -> int:
 
     return Supervisor(
         [Child(program, flags) for program in programs],
-        os.environ,
+        {name: os.environ[name] for name in os.environ.keys() - FOR_ONE},
         show,
         on_ready=on_ready,
         grace_seconds=arguments.grace_seconds,
+        heartbeat=Heartbeat(os.environ, gateway_of(settings)),
+        until=sys.stdin.fileno() if arguments.stop_at_eof else None,
     ).run()
 
 
-def _flags(arguments: Namespace) -> list[str]:
-    """The options of `up` that every process gets."""
-    given = {name: getattr(arguments, name) for name in ("config", "host", "port")}
-    return [f"--{name}={value}" for name, value in given.items() if value is not None]
+def gateway_of(settings: Settings) -> tuple[str, int] | None:
+    """Where this machine reaches the gateway; None when it is not started."""
+    server = settings.server
+    if not server.auto_start or not server.port:
+        return None
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+    return everywhere.get(server.host, server.host), server.port
 
 
 def where_to_look(settings: Settings) -> list[str]:

@@ -6,9 +6,12 @@ import json
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from typing import ClassVar
 
 import pytest
 
+from pipeline.cli.remote import Remote
+from pipeline.errors import PipelineError
 from tests.cli.shell import Following, Shell, entry, evil, fill
 from tests.end_to_end.running import Pipeline
 
@@ -153,3 +156,71 @@ def test_long_work_is_told_on_a_terminal(odd, remote):
     assert before.startswith("\r\x1b[K0.5 s")
     assert after == f"pipeline query: {odd} does not answer as a gateway does\n"
     assert remote.here("query", "--url", odd) == (1, "", after)
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A gateway that refuses at first, with each of these, then answers."""
+
+    refusals: ClassVar[list[tuple[int, bytes]]] = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.refusals:
+            status, body = self.refusals.pop(0)
+        elif self.path == "/export":
+            status, body = 200, b'{"message": "line"}\n'
+        else:
+            status, body = 200, b'{"jsonrpc": "2.0", "id": 1, "result": {}}'
+        self.send_response(status)
+        self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Silent."""
+
+
+def refused(code, **more):
+    """A refused request's body."""
+    error = {"code": code, "message": "no", "data": {"problem": "too often", **more}}
+    return json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
+
+
+@pytest.fixture
+def refusing():
+    """A connection to it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    thread = Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    made = Remote(f"http://127.0.0.1:{server.server_port}", 5)
+    yield made
+    made.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_who_is_refused_for_a_while_comes_again(refusing):
+    """After a 429 with a body as after the bare 503 of a refused connection."""
+    refusals = [(429, refused(-32003, retry_after_ms=1)), (503, b"")]
+    _Refusing.refusals = [*refusals]
+    assert refusing.ask("describe", {}) == b"{}"
+
+    _Refusing.refusals = [*refusals]
+    assert refusing.stream("/export", body=b"{}").read() == b'{"message": "line"}\n'
+
+
+def test_who_is_refused_for_long_is_told(refusing):
+    """As is what another time would not make better."""
+    long = (429, refused(-32003, retry_after_ms=60_000))
+    for refusal, text in (
+        (long, "is busy: too often"),
+        ((503, refused(-32000)), "503|too often"),
+    ):
+        _Refusing.refusals = [refusal] * 2
+        with pytest.raises(PipelineError, match=text):
+            refusing.ask("describe", {})
+        with pytest.raises(PipelineError, match=text):
+            refusing.stream("/export", body=b"{}")
+        assert _Refusing.refusals == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -352,3 +353,18 @@ def test_a_command_loads_only_what_it_needs(shell, command):
             check=True,
         )
         assert done.stderr.splitlines()[-1] == b"[]"
+
+
+def test_a_query_explains_itself_on_standard_error(shell):
+    """Behind the entries, in words or as it came; counts and tables too."""
+    code, out, errors = shell.run("query", "request", "-n", "1", "--explain")
+    _, count, why = shell.run("query", "--count", "duration_ms:>1e9", "--explain")
+    _, table, as_json = shell.run(
+        "query", "request | stats count()", "--explain", "--json"
+    )
+
+    assert (code, out.count("\n")) == (0, 1)
+    assert 'some text has the word "request"' in errors
+    assert "looked at" in errors
+    assert (count, "near: " in why) == ("0\n", True)
+    assert json.loads(as_json)["rows"]["matched"] == json.loads(table)["count()"]

@@ -17,7 +17,20 @@ LINES = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S)
     for line in block.splitlines()
 ]
-OTHERS = {"up", "send", "ledger", "ingester", "analyzer", "gateway", "collect"}
+OTHERS = {
+    "up",
+    "send",
+    "ledger",
+    "mcp",
+    "token",
+    "keys",
+    "config",
+    "doctor",
+    "ingester",
+    "analyzer",
+    "gateway",
+    "collect",
+}
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -151,8 +151,8 @@ def test_it_ends_when_nobody_reads(shell, follow):
     tail.until(lambda lines: len(lines) == 10)
     tail.child.stdout.close()
 
-    assert tail.child.wait(20) == -signal.SIGPIPE
-    assert tail.child.stderr.read() == b""
+    code = tail.child.wait(20)
+    assert (code, tail.child.stderr.read()) == (-signal.SIGPIPE, b"")
 
 
 def test_the_mark_follows_commits():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli.child import Child
+from pipeline.cli.procfile import Program
 from pipeline.cli.up import where_to_look
 from pipeline.settings import load
 
@@ -26,6 +29,8 @@ service.die_with_parent()
 stop = service.stop_on_signals()
 name, *how = sys.argv[1:]
 print("hello from", name, os.getpid(), flush=True)
+if "told" in how:
+    print("told", os.environ.get(service.PREDECESSOR), flush=True)
 if "broken" in how:
     sys.exit("no such luck")
 stop.wait()
@@ -45,7 +50,11 @@ class Up:
         )
         words = [sys.executable, "-m", "pipeline", "up", "--procfile", "P", *options]
         self.process = subprocess.Popen(
-            words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            words,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.seen = b""
         self._read = b""
@@ -125,12 +134,13 @@ def test_it_says_where_to_look_once_all_are_ready(start):
 
 def test_the_address_is_one_that_can_be_opened():
     """All addresses are shown as localhost; IPv6 gets its brackets."""
+    with_tokens = {"authentication.enabled": True}  # else none of them is allowed
     shown = [
-        where_to_look(load(None, {}, {"server.host": host}))[0].split(",")[0]
+        where_to_look(load(None, {}, with_tokens | {"server.host": host}))[0]
         for host in ("0.0.0.0", "::", "10.0.0.1", "fe80::1")
     ]
 
-    assert shown == [
+    assert [line.split(",")[0] for line in shown] == [
         "ready: http://localhost:8888",
         "ready: http://localhost:8888",
         "ready: http://10.0.0.1:8888",
@@ -154,8 +164,8 @@ def test_flags_reach_the_processes(start, tmp_path):
 
 
 def test_a_killed_process_is_started_again(start):
-    """By SIGKILL, while the others go on."""
-    up = start({"a": child("a"), "b": child("b")})
+    """By SIGKILL, while the others go on; the new one is told of it."""
+    up = start({"a": child("a", "told"), "b": child("b")})
     up.expect_all("hello from a", "hello from b")
     found = re.search(rb"hello from a (\d+)", up.seen)
     assert found is not None
@@ -164,9 +174,12 @@ def test_a_killed_process_is_started_again(start):
 
     up.expect(r"up \| a was ended by SIGKILL; again in 0.1 s")
     assert int(up.expect(r"hello from a (\d+)")[1]) != pid
+    told = json.loads(up.expect("told (.*)")[1])
+    assert (told["name"], told["how"]) == ("a", "was ended by SIGKILL")
+    assert told["last_words"][0] == f"hello from a {pid}"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_in_reverse_order(start, number):
     """What sends stops before what receives; all had the time to say bye."""
     names = ["store", "watch", "serve"]
@@ -177,6 +190,31 @@ def test_it_stops_in_reverse_order(start, number):
 
     byes = [line.split()[-1] for line in lines if "bye" in line]
     assert (code, byes) == (0, ["serve", "watch", "store"])
+
+
+def test_a_last_line_that_is_read_with_the_end_is_one_line():
+    """A child that has ended meanwhile; nothing stands behind its last line."""
+    one = Child(Program("a", ("echo", "bye")), [])
+    one.start(os.environ, 0.0)
+    while one.poll() is None:
+        time.sleep(0.01)
+
+    assert one.read_lines() == (["bye"], False)
+    one.ended()
+
+
+def test_a_hangup_ends_nothing(start):
+    """The pipeline's own processes read their configuration, others hear nothing."""
+    up = start({"a": child("a")})
+    up.expect("hello from a")
+    up.process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)  # time to be wrong in
+    up.process.terminate()
+    code, lines = up.finish()
+
+    assert code == 0
+    assert [line.split("| ")[1] for line in lines[-1:]] == ["bye from a"]
+    assert not any("was ended" in line for line in lines)
 
 
 def test_one_that_does_not_stop_is_killed(start):
@@ -200,7 +238,8 @@ def test_a_second_ctrl_c_ends_at_once(start):
         time.sleep(0.2)
         up.process.send_signal(signal.SIGINT)
 
-    assert up.finish()[0] == 1
+    # a late one may meet an interpreter that is ending already
+    assert up.finish()[0] in (1, -signal.SIGINT)
 
 
 def test_all_end_when_it_is_killed(start):
@@ -216,6 +255,37 @@ def test_all_end_when_it_is_killed(start):
         assert time.monotonic() < until
         time.sleep(0.01)
     assert len(pids) == 2
+
+
+def test_it_stops_when_the_program_that_holds_its_input_ends(start):
+    """In order, as if asked by a signal; without the option nothing is read."""
+    up = start({"a": child("a"), "b": child("b")}, "--stop-at-eof")
+    up.expect_all("hello from a", "hello from b")
+    assert up.process.stdin is not None
+    up.process.stdin.write(b"not the end\n")
+    code, lines = up.finish()  # closes its input
+
+    assert (code, lines) == (0, ["b  | bye from b", "a  | bye from a"])
+
+
+def test_it_stops_at_once_when_nobody_holds_its_input(start, tmp_path):
+    """A file has no other end."""
+    up = start({"a": child("a")})
+    words = [*up.process.args, "--stop-at-eof"]
+    done = subprocess.run(words, cwd=tmp_path, stdin=subprocess.DEVNULL, check=False)
+
+    assert done.returncode == 0
+
+
+def test_the_gateway_does_not_wait_for_those_before_it(start):
+    """Its start takes longest; the others wait until all before them serve."""
+    gateway = "python -m pipeline gateway --port=x"
+    broken = "python -m pipeline ingester --port=y"
+    up = start({"a": broken, "b": gateway, "c": child("c")})
+    _, lines = up.finish()
+
+    assert any("'x' is a text" in line for line in lines)
+    assert not any("hello from c" in line for line in lines)
 
 
 def test_one_that_never_starts_is_given_up_with_its_last_words(start):
