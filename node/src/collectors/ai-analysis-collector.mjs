@@ -1,0 +1,4 @@
+export { default } from './ai-analysis-collector.js';
+export {
+  AIAnalysisCollector,
+} from './ai-analysis-collector.js';

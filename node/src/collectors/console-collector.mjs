@@ -1,0 +1,4 @@
+export { default } from './console-collector.js';
+export {
+  ConsoleCollector,
+} from './console-collector.js';

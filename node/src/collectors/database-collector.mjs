@@ -1,0 +1,4 @@
+export { default } from './database-collector.js';
+export {
+  DatabaseCollector,
+} from './database-collector.js';

@@ -1,0 +1,4 @@
+export { default } from './http-collector.js';
+export {
+  HTTPCollector,
+} from './http-collector.js';

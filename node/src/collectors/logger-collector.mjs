@@ -1,0 +1,4 @@
+export { default } from './logger-collector.js';
+export {
+  LoggerCollector,
+} from './logger-collector.js';

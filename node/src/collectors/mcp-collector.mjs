@@ -1,0 +1,4 @@
+export { default } from './mcp-collector.js';
+export {
+  MCPCollector,
+} from './mcp-collector.js';

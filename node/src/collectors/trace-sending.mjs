@@ -1,0 +1,4 @@
+export { default } from './trace-sending.js';
+export {
+  sendTraceparent,
+} from './trace-sending.js';

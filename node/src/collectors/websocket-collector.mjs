@@ -1,0 +1,4 @@
+export { default } from './websocket-collector.js';
+export {
+  WebSocketCollector,
+} from './websocket-collector.js';

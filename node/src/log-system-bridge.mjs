@@ -1,0 +1,4 @@
+export { default } from './log-system-bridge.js';
+export {
+  LogSystemBridge,
+} from './log-system-bridge.js';

@@ -1,0 +1,5 @@
+export { default } from './mcp-tools.js';
+export {
+  MCPToolHandler,
+  tools,
+} from './mcp-tools.js';

@@ -1,0 +1,4 @@
+export { default } from './pino.js';
+export {
+  pinoTransport,
+} from './pino.js';

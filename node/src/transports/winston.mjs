@@ -1,0 +1,4 @@
+export { default } from './winston.js';
+export {
+  RecursiveTransport,
+} from './winston.js';

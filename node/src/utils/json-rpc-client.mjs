@@ -1,0 +1,6 @@
+export { default } from './json-rpc-client.js';
+export {
+  JSONRPCClient,
+  RPCCallFailed,
+  RPCError,
+} from './json-rpc-client.js';
