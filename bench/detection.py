@@ -13,12 +13,13 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import log
-from statistics import NormalDist, median
+from math import inf
+from statistics import median
 from typing import Final
 
 import numpy as np
 
+from bench.evidence import LIMIT, Evidence, ends, evidence
 from bench.incidents import (
     ERROR,
     HISTORY_DAYS,
@@ -31,9 +32,7 @@ from bench.incidents import (
     START,
     STEP,
     STEPS,
-    TIMED,
     WARN,
-    Floats,
     Incident,
     Ints,
     Kind,
@@ -51,12 +50,6 @@ FIRST: Final = HISTORY_DAYS * DAY // STEP
 """Step of the replay."""
 
 THRESHOLD, WINDOW = 20, 300
-WINDOWS: Final = (1, 6, 30, 180)
-"""Steps that an incident is looked at in, to see whether it shows at all."""
-LIMIT: Final = 16.1
-"""-ln of the chance of a false alarm in one look: one in ten million."""
-FLOOR: Final = 30
-"""Seconds of silence that are none: a collector tries again within ten."""
 
 WANTED: Final = {
     "error_spike": ({Kind.SPIKE, Kind.BURN, Kind.TEMPLATE}, 0.95),
@@ -77,7 +70,7 @@ class Score:
     target: float
     alerts: list[Finding] = field(default_factory=list)
     wrong: list[Finding] = field(default_factory=list)
-    evident: list[float] = field(default_factory=list)
+    evident: list[Evidence] = field(default_factory=list)
     delays: dict[int, int] = field(default_factory=dict)
     """Seconds from an incident's onset to its first alert, by its place in the list."""
 
@@ -92,7 +85,7 @@ class Score:
     @property
     def carried(self) -> float:
         """Recall of the incidents that the counts carry."""
-        known = [i for i, after in enumerate(self.evident) if after < float("inf")]
+        known = [i for i, found in enumerate(self.evident) if found.carries]
         return sum(i in self.delays for i in known) / max(1, len(known))
 
     @property
@@ -102,12 +95,12 @@ class Score:
     @property
     def earliest(self) -> float:
         """When those that were found were in the counts, median."""
-        return median([self.evident[i] for i in self.delays] or [float("nan")])
+        return median([self.evident[i].after for i in self.delays] or [float("nan")])
 
     @property
     def lag(self) -> float:
         """Of the delay what was not waiting for evidence."""
-        late = [max(0.0, at - self.evident[i]) for i, at in self.delays.items()]
+        late = [max(0.0, at - self.evident[i].after) for i, at in self.delays.items()]
         return median(late) if late else float("nan")
 
     @property
@@ -229,7 +222,9 @@ def score(replay: Replay) -> dict[str, Score]:
 def _match(found: Score, replay: Replay) -> None:
     world = replay.world
     found.evident = [
-        _reached(replay, one) if found.name == "error_spike" else evident(replay, one)
+        Evidence(_reached(replay, one))
+        if found.name == "error_spike"
+        else evidence(world, one)
         for one in found.wanted
     ]
     for alert in sorted(found.alerts, key=lambda one: one.at):
@@ -249,7 +244,7 @@ def _match(found: Score, replay: Replay) -> None:
 
 def reaches(replay: Replay, one: Incident) -> bool:
     """Whether so many errors are within a window, by counting."""
-    return _reached(replay, one) < float("inf")
+    return _reached(replay, one) < inf
 
 
 def _reached(replay: Replay, one: Incident) -> float:
@@ -259,62 +254,7 @@ def _reached(replay: Replay, one: Incident) -> float:
     last = (one.end - START) // STEP
     errors = world.counts[one.source, ERROR, one.first_step - 30 : last + 1]
     full = np.flatnonzero(sliding(errors[None])[0, 30:] >= limit)
-    return float(STEP * full[0]) if len(full) else float("inf")
-
-
-def unlikely(seen: Floats, usual: Floats, spread: float) -> Floats:
-    """-ln of Chernoff's bound of the chance of so many, of a rate that varies."""
-    shape = 1 / spread**2
-    found: Floats = seen * np.log(np.maximum(seen, 1e-9) / usual)
-    return found - (seen + shape) * np.log((seen + shape) / (usual + shape))
-
-
-def shows(world: World, one: Incident) -> tuple[float, float, float]:
-    """How far an incident of errors stands out at best, if all rates were known.
-
-    -ln of the chance, and the counts: expected with the incident, and without.
-    """
-    best = (0.0, 0.0, 0.0)
-    for steps in WINDOWS:
-        size = min(steps, len(one.extra))
-        kernel = np.ones(size)
-        usual = np.convolve(one.usual, kernel, "valid")
-        seen = usual + np.convolve(one.extra, kernel, "valid")
-        much = unlikely(seen, usual, world.spread[one.source])
-        place = int(much.argmax())
-        best = max(best, (float(much[place]), float(seen[place]), float(usual[place])))
-    return best
-
-
-def evident(replay: Replay, one: Incident) -> float:
-    """Seconds from the onset until who knows all rates could be as sure as a detector
-    has to be: the floor of any delay. Infinite if the counts never carry it.
-    """
-    if one.kind is Kind.TEMPLATE:
-        return 0.0
-    if one.kind is Kind.SILENCE:
-        before = slice(one.first_step - 60, one.first_step)
-        rate = replay.world.rates[one.source, :, before].sum(axis=0).mean() / STEP
-        return max(FLOOR, LIMIT / float(rate))
-    if one.kind is Kind.LATENCY:
-        return _evident_latency(replay.world, one)
-    usual, seen = np.cumsum(one.usual), np.cumsum(one.usual + one.extra)
-    much = unlikely(seen, usual, replay.world.spread[one.source])
-    sure = np.flatnonzero((much >= LIMIT) & (seen >= 10))
-    return float(STEP * sure[0]) if len(sure) else float("inf")
-
-
-def _evident_latency(world: World, one: Incident) -> float:
-    timed = one.source - (SOURCES - TIMED)
-    sigma, normal = float(world.sigma[timed, one.path]), NormalDist()
-    edge = 1.645 * sigma + log(1.5)
-    usual = max(0.01, 1 - normal.cdf(edge / sigma))
-    slow = 1 - normal.cdf((edge - log(one.size)) / sigma)
-    each = slow * log(slow / usual) + (1 - slow) * log((1 - slow) / (1 - usual))
-    last = (one.end - START) // STEP
-    seen = np.cumsum(world.requests()[timed, one.first_step : last])
-    sure = np.flatnonzero(seen * each >= LIMIT)
-    return float(STEP * sure[0]) if len(sure) else float("inf")
+    return ends(one, int(full[0])) if len(full) else inf
 
 
 def explained(replay: Replay, name: str, one: Incident) -> str:
@@ -322,19 +262,18 @@ def explained(replay: Replay, name: str, one: Incident) -> str:
     world = replay.world
     where = f"{one.kind} of {world.names[one.source]}"
     minutes = (one.end - one.onset) // 60
+    shown = evidence(world, one)
+    why = "should be seen" if shown.carries else "the counts don't carry it"
     if one.kind in (Kind.SPIKE, Kind.BURN):
-        much, seen, usual = shows(world, one)
-        carried = much >= LIMIT and seen >= 10
-        why = "should be seen" if carried else "the counts don't carry it"
         return (
             f"{name}: {where}, {one.size:.1f} times for {minutes} min: at best"
-            f" {seen:.1f} errors where {usual:.1f} are usual"
-            f" ({much:.1f} nats of {LIMIT}): {why}"
+            f" {shown.seen:.0f} errors where {shown.usual:.1f} are usual"
+            f" ({shown.nats:.1f} nats of {LIMIT:.1f}): {why}"
         )
     rate = world.rates[one.source, INFO, one.first_step - 60 : one.first_step].mean()
     return (
         f"{name}: {where}, {one.size:.1f} for {minutes} min,"
-        f" the source having {rate / STEP:.2f} entries/s"
+        f" the source having {rate / STEP:.2f} entries/s: {why}"
     )
 
 

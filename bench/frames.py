@@ -17,7 +17,7 @@ import json
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,7 @@ from pipeline import transport
 from pipeline.batch.encode import encode_rows
 from pipeline.compression import compress
 from pipeline.delivery.window import Window
+from pipeline.entry import Entry
 from pipeline.wire.frame import (
     ACKNOWLEDGE_TOPIC,
     PRODUCER_BYTES,
@@ -52,9 +53,14 @@ def make(
 ) -> None:
     """Write the corpus as encoded batches."""
     source = mixed_batches if mixed else batches
+    write(path, source(entries, seed), plain=plain)
+
+
+def write(path: Path, source: Iterable[list[Entry]], *, plain: bool = False) -> None:
+    """Write these batches encoded."""
     zstd = None if plain else compress
     with path.open("wb") as file:
-        for rows in source(entries, seed):
+        for rows in source:
             payload = encode_rows(rows, compress=zstd)
             file.write(_HEAD.pack(Codec(0), len(rows), len(payload)) + payload)
 

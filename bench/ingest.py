@@ -89,7 +89,7 @@ def fill(folder: Path, entries: int) -> Place:
     where = place(folder)
     file = folder / "frames.batches"
     _make(file, entries, mixed=False)
-    _feed(where, frame_feeders(where, file, Options(entries)))
+    feed(where, frame_feeders(where, file, Options(entries)))
     file.unlink()
     return where
 
@@ -120,10 +120,10 @@ def _run_way(
     with tempfile.TemporaryDirectory(dir=folder) as name:
         where = place(Path(name))
         if way == "live":
-            load, reports = _feed(where, live_feeders(where, options))
+            load, reports = feed(where, live_feeders(where, options))
             _note_calls(reports, results)
         else:
-            load, _ = _feed(where, frame_feeders(where, file, options))
+            load, _ = feed(where, frame_feeders(where, file, options))
         results.add(way, load)
 
 
@@ -153,7 +153,7 @@ def live_feeders(where: Place, options: Options, rate: float = 0.0) -> list[list
     ]
 
 
-def _feed(where: Place, commands: Sequence[list[str]]) -> tuple[Load, list[Report]]:
+def feed(where: Place, commands: Sequence[list[str]]) -> tuple[Load, list[Report]]:
     """Start an ingester and feeders, let go, wait until all is durable."""
     with running("ingester", where) as ingester, started(commands) as feeders:
         cpu, start = cpu_of(ingester.pid), time.perf_counter()

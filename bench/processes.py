@@ -52,6 +52,7 @@ class Place:
         """The environment of its processes."""
         return {
             **os.environ,
+            "PIPELINE_METRICS__CANARY_SECONDS": "0",  # only what is logged is counted
             "PIPELINE_INGEST__ENDPOINT": self.ingest,
             "PIPELINE_PUBLISH__ENDPOINT": self.publish,
             "PIPELINE_STORAGE__DB_PATH": str(self.database),
@@ -88,6 +89,7 @@ def running(
     """`python -m pipeline NAME`, from when it is ready; stopped at the end."""
     said = where.folder / f"{name}.log"
     with said.open("ab") as log:
+        before = log.tell()  # of an earlier run, in a folder that was kept
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline", name],
             env={**where.environ, **(environ or {})},
@@ -97,17 +99,21 @@ def running(
             stderr=log,
         )
     try:
-        _await_ready(process, name, said)
+        _await_ready(process, name, said, before)
         yield process
     finally:
         stop(process)
 
 
-def _await_ready(process: subprocess.Popen[bytes], name: str, said: Path) -> None:
+def _await_ready(
+    process: subprocess.Popen[bytes], name: str, said: Path, before: int
+) -> None:
     """Wait for the line that every process prints, and `up` when all have."""
     wanted = re.compile(r"\bready: " if name == "up" else rf"^{name} ready", re.M)
     end = time.monotonic() + _START_S
-    while not wanted.search(text := said.read_text(errors="replace")):
+    while not wanted.search(
+        text := said.read_bytes()[before:].decode(errors="replace")
+    ):
         if time.monotonic() > end or process.poll() is not None:
             raise RuntimeError(f"{name} has not become ready:\n{text[-2_000:]}")
         time.sleep(0.02)
@@ -213,6 +219,10 @@ class Gateway:
             raise RuntimeError(f"{method}: {reply.get('error')}")
         result: dict[str, Any] = reply["result"]
         return result
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
 
 class Feeder:

@@ -62,6 +62,10 @@ class _Data:
     def read_ahead(self) -> None:
         """There is nothing to read."""
 
+    def drop_ahead(self) -> bool:
+        """Nothing ever was."""
+        return False
+
 
 def measure(name: str, batch: Batch) -> str:
     """One line: sizes in bytes an entry, CPU in microseconds an entry."""

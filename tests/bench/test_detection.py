@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.detection import WINDOW, sliding
+from bench.evidence import LIMIT, evidence
 from bench.incidents import COUNTS, ERROR, START, STEP, Kind, World
 
 
@@ -61,3 +62,26 @@ def test_a_spike_is_as_large_as_said(world: World) -> None:
         if one.kind is Kind.SPIKE:
             inside = one.extra[1:-1] / (one.usual - world.rare[one.source, ERROR])[1:-1]
             assert inside == pytest.approx(one.size - 1)
+
+
+def test_evidence_is_after_the_onset_and_within_the_incident(world: World) -> None:
+    """When a step of it is over; what never shows has too few nats at best."""
+    for one in world.incidents:
+        found = evidence(world, one)
+        if found.carries:
+            assert 0 < found.after <= one.end - one.onset + STEP
+        else:
+            assert found.nats < LIMIT
+
+
+def test_what_is_large_shows_at_once(world: World) -> None:
+    """A spike of thousands of times the usual shows in its first step."""
+    (spike, *_) = (one for one in world.incidents if one.kind is Kind.SPIKE)
+    counts = world.counts[spike.source, ERROR]
+    kept = counts.copy()
+    counts[spike.first_step] += 100_000
+    found = evidence(world, spike)
+    counts[:] = kept
+
+    assert found.after <= STEP
+    assert found.seen >= 100_000

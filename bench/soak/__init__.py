@@ -1,0 +1,1 @@
+"""Everything at once, for as long as wanted, and every entry accounted for."""
