@@ -6,10 +6,33 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.capabilities import absent
 
+# a machine under load is slow: no test may fail for that
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("untimed")
+
+# entries that a test did not log would be counted with its own
+NO_CANARY = ("PIPELINE_METRICS__CANARY_SECONDS", "0")
+os.environ.setdefault(*NO_CANARY)
+
+WAITING = ("bench", "end_to_end", "faults", "deploy", "collectors", "cli", "mcp")
+"""Folders whose tests mostly wait for processes."""
+
 _EXCUSED = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that wait come first: one of them at the end would have all wait for it.
+
+    Together with --no-loadscope-reorder, else xdist begins with the largest files.
+    """
+    rank = {name: number for number, name in enumerate(WAITING)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(WAITING)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -65,3 +88,4 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own PIPELINE_ variables don't reach the tests."""
     for name in [name for name in os.environ if name.startswith("PIPELINE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv(*NO_CANARY)

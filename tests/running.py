@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +88,19 @@ class RunningIngester:
 
     def wait_for(self, message: str, seconds: float = 20.0) -> Entry:
         """The entry with this message, as soon as it is stored."""
+        return self._wait_for(message, message.__eq__, seconds)
+
+    def wait_for_beginning(self, words: str, seconds: float = 20.0) -> Entry:
+        """The entry whose message begins so, as soon as it is stored."""
+        return self._wait_for(words, lambda each: each.startswith(words), seconds)
+
+    def _wait_for(
+        self, what: str, fits: Callable[[str], bool], seconds: float
+    ) -> Entry:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for entry in self.entries():
-                if entry.message == message:
+                if fits(entry.message):
                     return entry
             time.sleep(0.02)
-        raise AssertionError(f"{message!r} was not stored within {seconds} s")
+        raise AssertionError(f"{what!r} was not stored within {seconds} s")

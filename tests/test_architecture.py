@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -17,8 +18,9 @@ LONGEST_FILE = 400
 LAYERS = (
     {"wire", "delivery"},
     {"store"},
-    {"collectors", "query"},
+    {"backup", "collectors", "query"},
     {"ingester", "analyzer", "tools", "gateway"},
+    {"mcp"},
     {"cli"},
 )
 """Packages may import those of their own line and above; all else is a leaf."""
@@ -31,11 +33,18 @@ HOMES = {
     "sqlite3": ("pipeline.store.database",),
     "aiosqlite": ("pipeline.store.database",),
     "zstandard": ("pipeline.compression",),
+    "mcp": ("pipeline.mcp",),
+    "mcp_types": ("pipeline.mcp",),
+    "uvicorn": ("pipeline.mcp",),
+    "anyio": ("pipeline.mcp",),
     "yaml": ("pipeline.settings",),
+    "pyarrow": ("pipeline.cli.parquet",),
+    "prometheus_client": ("pipeline.gateway.watching.exposition",),
     "aiohttp": (
         "pipeline.gateway",
         "pipeline.collectors.middleware",
         "pipeline.analyzer.channels",
+        "pipeline.mcp.gateway",
     ),
 }
 """Each library that does I/O, and the only modules that import it."""
@@ -59,6 +68,10 @@ LIGHT = {
         "pipeline.analyzer.process",
     ),
     "import pipeline.query.worker": ({"aiohttp", "yaml"}, "pipeline.query.worker"),
+    "import pipeline.cli.mcp": (
+        {"numpy", "msgspec", "aiohttp", "zmq", "sqlite3", "mcp", "pydantic"},
+        "pipeline.cli.mcp",
+    ),
     "import pipeline.cli.up": (
         {"numpy", "msgspec", "yaml", "aiohttp", "zmq", "sqlite3"},
         "pipeline.cli.up",
@@ -83,7 +96,12 @@ def _name(path: Path) -> str:
 
 
 MODULES = {_name(path): path for path in sorted((ROOT / "pipeline").rglob("*.py"))}
-TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+
+
+@cache
+def _trees() -> dict[str, ast.Module]:
+    """Parsed when first asked for: every process of the tests collects this file."""
+    return {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 
 def _imported(node: ast.AST) -> Iterator[str]:
@@ -98,7 +116,7 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 def _imports(module: str) -> set[str]:
     """All that a module imports anywhere, functions included."""
-    return {name for node in ast.walk(TREES[module]) for name in _imported(node)}
+    return {name for node in ast.walk(_trees()[module]) for name in _imported(node)}
 
 
 def _package(module: str) -> str:
@@ -112,25 +130,28 @@ def _layer(module: str) -> int:
     return 0
 
 
-INSIDE = [
-    (module, name)
-    for module in MODULES
-    if module not in ("pipeline", "pipeline.__main__")  # these only point at others
-    for name in sorted(_imports(module))
-    if name.split(".")[0] == "pipeline"
-]
+@cache
+def _inside() -> list[tuple[str, str]]:
+    """Each module of the pipeline with each other one that it imports."""
+    return [
+        (module, name)
+        for module in MODULES
+        if module not in ("pipeline", "pipeline.__main__")  # these only point at others
+        for name in sorted(_imports(module))
+        if name.split(".")[0] == "pipeline"
+    ]
 
 
 def test_imports_point_one_way():
     """From the command line down to the leaves, never back."""
-    wrong = [(a, b) for a, b in INSIDE if _layer(b) > _layer(a)]
+    wrong = [(a, b) for a, b in _inside() if _layer(b) > _layer(a)]
 
     assert wrong == []
 
 
 def test_packages_that_must_not_know_each_other_do_not():
     """The store is used by both sides."""
-    wrong = [(a, b) for a, b in INSIDE if (_package(a), _package(b)) in FORBIDDEN]
+    wrong = [(a, b) for a, b in _inside() if (_package(a), _package(b)) in FORBIDDEN]
 
     assert wrong == []
 
@@ -138,7 +159,7 @@ def test_packages_that_must_not_know_each_other_do_not():
 def test_there_is_no_cycle():
     """Among all modules, imports inside functions included."""
     graph: dict[str, set[str]] = {}
-    for module, name in INSIDE:
+    for module, name in _inside():
         graph.setdefault(module, set()).add(name)
 
     TopologicalSorter(graph).prepare()  # raises CycleError, which names them
@@ -148,7 +169,7 @@ def test_siblings_do_not_import_their_package():
     """What `__init__` re-exports is for those outside; inside it makes cycles."""
     wrong = [
         (module, name)
-        for module, name in INSIDE
+        for module, name in _inside()
         if module.rpartition(".")[0] == name and name != "pipeline"
     ]
 
@@ -171,7 +192,7 @@ def test_only_the_clock_reads_the_clock():
     """Time is an argument: no test has to wait for it."""
     readers = [
         f"{module}:{node.lineno}"
-        for module, tree in TREES.items()
+        for module, tree in _trees().items()
         if module != "pipeline.clock"
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)

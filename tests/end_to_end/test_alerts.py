@@ -202,8 +202,10 @@ def test_a_stopped_analyzer_repairs_its_gap(hook):
 
 def test_a_reload_changes_thresholds_and_keeps_counts(watched, hook):
     """By RPC; ten that were counted before are enough after it."""
+    watched.configure(error_spike_window=120)  # a loaded machine reads slowly
+    watched.result("reload_config")
     watched.errors(10)
-    watched.configure(error_spike_threshold=10)
+    watched.configure(error_spike_window=120, error_spike_threshold=10)
     changed = watched.result("reload_config")["changed"]
 
     assert changed == ["alerts.error_spike_threshold"]
@@ -220,7 +222,7 @@ def test_a_wrong_configuration_keeps_the_old_one(watched, hook):
     assert "^" in problem
     os.kill(watched.processes["analyzer"].pid, signal.SIGHUP)
     said = "the old configuration stays"
-    watched.until(lambda: sum(said in line for line in watched.said()) == 2, "reason")
+    watched.until(lambda: sum(said in line for line in watched.said()) >= 2, "reason")
 
     watched.errors(20)
     watched.until(lambda: hook.posts, "POST")

@@ -141,6 +141,60 @@ collect:
     end(child)
 
 
+def test_collectors_change_while_it_runs(start, ingester, tmp_path):
+    """The old ones stop once the new ones are made; what can't be made changes
+    nothing."""
+    (tmp_path / "greeting.py").write_text(PLUGIN)
+    file = tmp_path / "c.yaml"
+    text = "collect: {collectors: [{class: 'greeting:Greeter', options: {%s}}]}"
+    file.write_text(text % "name: Ada")
+    child = start("--config", "c.yaml")
+    ingester.wait_for("hello Ada")
+    file.write_text(text % "nome: Bob")
+    child.send_signal(signal.SIGHUP)
+    complaint = ingester.wait_for_beginning("the collectors before stay")
+    file.write_text(text % "name: Eve")
+    child.send_signal(signal.SIGHUP)
+    ingester.wait_for("hello Eve")
+    end(child)
+
+    assert "collect.collectors[0].options" in complaint.message
+    assert complaint.source == "pipeline"
+
+
 def test_without_anything_it_waits(start):
     """`pipeline up` has it whether or not files are configured."""
     end(start())
+
+
+def test_what_is_followed_changes_while_it_runs(start, ingester, tmp_path):
+    """Each line once, by the rules of its time; a wrong file changes nothing."""
+    file, a, b = tmp_path / "c.yaml", tmp_path / "a.log", tmp_path / "b.log"
+    a.write_text("one\n")
+    b.write_text("other\n")
+    file.write_text("collect: {files: [{paths: [a.log], source: s}]}\n")
+    child = start("--config", "c.yaml")
+    ingester.wait_for("one")
+    file.write_text("collect: {files: [{paths: [a.log], tags: ['']}]}\n")
+    child.send_signal(signal.SIGHUP)
+    complaint = ""
+    while "stays" not in complaint:
+        complaint = child.stderr.readline()
+    file.write_text(
+        """
+collect: {files: [{paths: ["?.log"], source: s}]}
+redaction: {fields: [iban]}
+"""
+    )
+    child.send_signal(signal.SIGHUP)
+    ingester.wait_for("other")
+    with a.open("a") as more:
+        more.write('{"msg": "two", "iban": "DE02"}\n')
+    two = ingester.wait_for("two")
+    said = end(child)
+
+    assert "collect.files[0].tags" in complaint
+    assert "reloaded: collect.files, redaction.fields" in said
+    assert (two.metadata or {})["iban"] == "[redacted]"
+    messages = [entry.message for entry in ingester.entries("s")]
+    assert sorted(messages) == ["one", "other", "two"]

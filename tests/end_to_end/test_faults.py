@@ -151,7 +151,9 @@ def test_an_open_tail_does_not_keep_the_gateway(own):
 def test_calls_that_nobody_waits_for_do_not_keep_the_gateway(own):
     """A look at the store that is cancelled half-way would leave its thread."""
     call = b'{"jsonrpc":"2.0","method":"health","id":1}'
-    head = b"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = (
+        b"POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    )
     request = head + b"Content-Length: %d\r\n\r\n%b" % (len(call), call)
     host, _, port = own.host.rpartition(":")
     for _ in range(12):

@@ -114,6 +114,42 @@ def test_two_clients_with_one_id_at_once(sender):
     assert sorted(sender.stored()) == list(range(1, 61))
 
 
+@pytest.mark.parametrize("is_numbered", [True, False])
+def test_ids_come_in_the_order_of_the_entries(sender, is_numbered):
+    """Those that `query` has; null for what was rejected."""
+    params = sender.params(1, 3)
+    del params["logs"][1]["message"]
+    if not is_numbered:
+        del params["producer"], params["sequence"]
+    found = sender.pipeline.result("log_batch", ids=True, **params)
+
+    messages = {
+        e["id"]: e["message"] for e in sender.pipeline.logs(sources=[sender.source])
+    }
+    assert found["ids"][1] is None
+    assert [messages[found["ids"][place]] for place in (0, 2)] == ["1", "3"]
+
+
+def test_a_call_again_has_the_same_ids(sender):
+    """Where the entries say when they were."""
+    params = sender.params(1, 3, ids=True)
+    for entry in params["logs"]:
+        entry["timestamp"] = "2026-01-01T00:00:00.123456789Z"
+    first = sender.pipeline.result("log_batch", **params)
+    again = sender.pipeline.result("log_batch", **params)
+
+    assert again["duplicate"]
+    assert again["ids"] == first["ids"]
+    assert len(set(first["ids"])) == 3
+
+
+def test_ids_are_true_or_false(sender):
+    """Anything else is named."""
+    error = sender.pipeline.error("log_batch", logs=[], ids="all")
+
+    assert (error["code"], error["data"]["field"]) == (INVALID_PARAMS, "ids")
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [

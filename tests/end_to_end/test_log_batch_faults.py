@@ -42,9 +42,10 @@ def test_a_killed_ingester_costs_and_doubles_nothing(own):
 
     assert len(done) == 100
     assert sorted(sender.stored()) == list(range(1, 401))
-    ledger = own.result("get_ledger")
+    ledger = own.result("get_ledger", producer=sender.producer)
     assert ledger["balanced"]
     assert ledger["totals"]["session"]["stored"] == 400
+    assert own.result("get_ledger")["balanced"]
 
 
 def test_a_retry_through_another_gateway_is_known(own):
@@ -149,6 +150,11 @@ def test_a_full_disk_is_named(tmp_path):
             sender.result(1, 3)
             ballast = disk / "ballast"
             fill(ballast)
+            end = time.monotonic() + 20
+            lines = pipeline.processes["ingester"].lines
+            while not any("nothing is taken" in line for line in lines):
+                assert time.monotonic() < end, lines
+                time.sleep(0.05)
             for _ in range(2):
                 error = sender.error(4, 500)
                 assert error["code"] == BUSY

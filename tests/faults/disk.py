@@ -1,8 +1,8 @@
-"""Disks that are full, fail or lie under the ingester's database.
+"""Disks that fail or lie under the ingester's database.
 
-A full disk is a small tmpfs with ballast; errors are put into the calls of the ingester
-on the database and its WAL by strace.  What the disk admits to have refused is written
-again; what it lied about has to be noticed, and counted as lost.
+Errors are put into the calls of the ingester on the database and its WAL by strace.
+What the disk admits to have refused is written again; what it lied about has to be
+noticed, and counted as lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import NamedTuple
 from tests.capabilities import need
 from tests.faults.oracle import Verdict, check
 from tests.faults.processes import (
-    Beside,
     Ingester,
     Process,
     finish,
@@ -27,8 +26,6 @@ from tests.faults.processes import (
 from tests.faults.producer import write_corpus
 from tests.faults.report import Figures
 from tests.faults.site import Site, folder_of
-from tests.faults.stops import Answers
-from tests.faults.volume import tmpfs
 
 RATE = ("--rate", "2000")
 LARGE_BLOCKS = ("--rate", "8000", "--corpus")
@@ -39,46 +36,6 @@ REFUSED = "can't be written"
 SETTLED_SECONDS = 0.5
 LATER = 20_000
 """Entries that are several commits."""
-
-
-def full_disk(folder: Path, *, long: bool) -> Figures:
-    """Filled while services log and queries are asked; then space returns."""
-    need("root", "tmpfs")
-    rounds, seconds = (5, 5.0) if long else (1, 1.0)
-    with tmpfs(folder / "disk", MEGABYTES) as disk:
-        ingester = Ingester(folder, STORAGE__DB_PATH=str(disk / "logs.db"))
-        gateway = Beside("gateway", ingester)
-        site = Site(ingester, *RATE, others=(gateway,))
-        answers = Answers(gateway)
-        with site.running():
-            site.wait_for_entries(1)
-            delays = [
-                _fill_and_free(site, disk / "ballast", answers, seconds)
-                for _ in range(rounds)
-            ]
-            finish(site.producers)
-            assert ingester.stop() == 0, ingester.text
-        verdict = site.verdict()
-    if long:
-        assert max(delays) <= 1.0, delays
-    note = f"first acknowledgement after {max(delays):.2f} s at most" if long else ""
-    return verdict.figures("full disk", rounds, note=note)
-
-
-def _fill_and_free(site: Site, ballast: Path, ask: Answers, seconds: float) -> float:
-    """Seconds from the return of space to the first acknowledgement."""
-    said = site.ingester.text.count(REFUSED)
-    fill(ballast)
-    wait_for("refusal", lambda: site.ingester.text.count(REFUSED) > said)
-    before, end = site.progress, time.monotonic() + seconds
-    while time.monotonic() < end:
-        ask()
-        fill(ballast)
-    assert site.progress == before, "acknowledged by a full disk"
-    ballast.unlink()
-    start = time.monotonic()
-    wait_for("acknowledgement", lambda: site.progress > before)
-    return time.monotonic() - start
 
 
 def fill(ballast: Path) -> None:
@@ -255,7 +212,6 @@ def _lost(database: Path) -> int:
 
 
 FAULTS: dict[str, Callable[..., Figures]] = {
-    "full-disk": full_disk,
     "failing-disk": failing_disk,
     "unsynced-disk": unsynced_disk,
     "lying-disk": lying_disk,

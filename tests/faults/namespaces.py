@@ -37,9 +37,10 @@ class Cable:
         self._names = {end: f"{end}-{os.getpid()}-{number}" for end in ADDRESSES}
 
     def endpoints(self) -> dict[str, str]:
-        """Settings of an ingester at its end."""
+        """Settings of an ingester at its end, which others reach: it wants keys."""
         address = ADDRESSES["store"]
         return {
+            "CURVE__ENABLED": "true",
             "INGEST__ENDPOINT": f"tcp://{address}:{INGEST}",
             "PUBLISH__ENDPOINT": f"tcp://{address}:{PUBLISH}",
         }

@@ -200,9 +200,10 @@ class Producer(Process):
         words = [sys.executable, "-m", "tests.faults.producer", str(self.oracle.path)]
         words += ["--endpoint", ingester.ingest, "--publish", ingester.publish]
         words += ["--spool-dir", str(ingester.folder / "spool")]
-        super().__init__(
-            [*words, *options], ingester.folder / f"{source}.log", "^producing"
-        )
+        said, environment = ingester.folder / f"{source}.log", dict(os.environ)
+        if "PIPELINE_CURVE__ENABLED" in ingester.environment:
+            environment["PIPELINE_CURVE__KEY_FILE"] = f"{ingester.database}.curve"
+        super().__init__([*words, *options], said, "^producing", environment)
 
     @property
     def report(self) -> dict[str, Any]:
