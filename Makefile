@@ -5,20 +5,25 @@ BIN := $(VENV)/bin
 CONFIG ?= config/recursive.yaml
 # Processes that the tests run in: most wait for programs that they started. Each has
 # whole files, so what a module shares is made once. 0 for one, as a debugger wants it.
-WORKERS ?= 2
-NODE_TESTS = $(shell find node tests -name node_modules -prune -o \
-	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null)
+WORKERS ?= 4
+NODE_WORKERS ?= 2
 
-# Where the tests find the packages of Node; without npm they are skipped.
-NODE_STAMP = $(if $(shell command -v npm),tests/node/node_modules/.stamp)
+# What is in Node, and its packages. Without npm it is skipped.
+NPM := $(shell command -v npm)
+NODE_STAMPS = $(if $(NPM),node/node_modules/.stamp tests/node/node_modules/.stamp)
+NODE_TESTS = $(if $(NPM),$(shell find node tests -name node_modules -prune -o \
+	\( -name '*.test.js' -o -name '*.test.mjs' \) -print 2>/dev/null))
 
 # Debian packages that tests use. A test whose package is absent is skipped by name, and
 # fails where CI=true (tests/conftest.py, requires_tool).
 TEST_PACKAGES := strace faketime rsyslog rsyslog-czmq iproute2 iptables \
 	e2fsprogs util-linux lnav openssl prometheus-alertmanager
 
+# A thousand processes start in a test run: compiling 130 modules anew takes each 0.4 s.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint faults bench config test-tools check-node
+.PHONY: help run test types-and-node python-tests lint ruff types faults bench config test-tools check-node
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,15 +31,28 @@ help: ## list the targets
 run: $(VENV)/run.stamp ## install what is missing, then start the whole pipeline
 	@exec $(BIN)/pipeline up --config $(CONFIG)
 
-test: $(VENV)/test.stamp lint check-node $(NODE_STAMP) ## lint, then the tests of Node and Python
-	$(if $(NODE_TESTS),node --test $(NODE_TESTS))
-	$(BIN)/pytest -q -rs -n $(WORKERS) --dist loadfile -m "not alone"
+# Types and the tests of Node are done while those of Python wait for their processes.
+test: $(VENV)/test.stamp check-node ruff $(NODE_STAMPS) ## lint, and the tests of Node and Python
+	$(MAKE) --no-print-directory --jobs=2 types-and-node python-tests
 	$(BIN)/pytest -q -rs -m alone
 
-lint: $(VENV)/test.stamp ## ruff and mypy
+# What Node's tests print comes when they have ended, in one piece.
+types-and-node: types
+	$(if $(NODE_TESTS),node --test --test-concurrency=$(NODE_WORKERS) $(NODE_TESTS) \
+		> $(VENV)/node-tests.log 2>&1; code=$$?; cat $(VENV)/node-tests.log; exit $$code)
+
+python-tests: $(VENV)/test.stamp
+	$(BIN)/pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
+
+lint: ruff types ## ruff and mypy; eslint, prettier and tsc
+
+ruff: $(VENV)/test.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(VENV)/test.stamp $(NODE_STAMPS)
 	$(BIN)/mypy
+	$(if $(NPM),npm run --silent --prefix node lint)
 
 faults: $(VENV)/test.stamp ## the long forms of the faults (FAULTS="names" for some)
 	$(BIN)/python -m tests.faults $(FAULTS)
@@ -42,9 +60,12 @@ faults: $(VENV)/test.stamp ## the long forms of the faults (FAULTS="names" for s
 bench: $(VENV)/bench.stamp ## measure, and write the table of the README
 	$(BIN)/python -m bench.report
 
-config: $(VENV)/run.stamp ## make config/schema.json and config/default.yaml anew
+config: $(VENV)/run.stamp ## make the schema, default.yaml and the copies of node/ anew
 	$(BIN)/python -m pipeline.settings > config/schema.json
 	$(BIN)/python -m pipeline.settings --defaults > config/default.yaml
+	$(BIN)/python -m pipeline.tools > node/src/tools.json
+	cp pipeline/redaction.json node/src/collectors/
+	cp config/default.yaml config/recursive.yaml config/schema.json node/config/
 
 test-tools: ## install the Debian packages that tests use (as root)
 	@for package in $(TEST_PACKAGES); do \
@@ -70,9 +91,9 @@ $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/run.stamp
 
 # Their binaries are in the packages: no script has to run to build them.
-tests/node/node_modules/.stamp: tests/node/package-lock.json
-	@echo "installing into tests/node/node_modules"
-	@npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent
+%/node_modules/.stamp: %/package-lock.json
+	@echo "installing into $*/node_modules"
+	@npm ci --prefix $* --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 $(BIN)/python:
