@@ -122,6 +122,8 @@ class Reader:
             # the table itself: a flipped bit of user_version would hide its blocks
             found = "SELECT 1 FROM sqlite_master WHERE name = 'compacted'"
             self._has_compacted = bool(self._fetch(found))
+            if not self._has_compacted and self._is_being_made():
+                return
         purged = self._read_purged()
         if purged != self._purged:
             self._begin_anew()
@@ -129,6 +131,11 @@ class Reader:
         headers = new_headers(self._each, self.newest, self._damaged)
         joined = self._new_compacted()
         self._add(headers + [compacted_header_of(row) for row in joined])
+
+    def _is_being_made(self) -> bool:
+        """Whether the file is there and its tables are not: no blocks, and no error."""
+        ((pages,),) = self._fetch("PRAGMA page_count")
+        return pages <= 1 and not self._fetch("SELECT 1 FROM sqlite_master")
 
     def _read_purged(self) -> int:
         found = self._fetch("SELECT value FROM meta WHERE key = ?", (PURGED,))

@@ -1,6 +1,7 @@
 """What is committed is read back by another connection, whole and checked."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,22 @@ def test_a_reader_sees_later_commits(path: Path) -> None:
     reader.refresh()
 
     assert [header.id for header in reader.headers] == [1, 2]
+
+
+def test_a_database_that_is_being_made_has_no_blocks_yet(path: Path) -> None:
+    """Its file comes before its tables."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        made.execute("PRAGMA journal_mode = WAL")
+    reader = Reader(path)
+    reader.refresh()
+    assert reader.headers == []
+
+    build_store(path, [[entry(1)]])
+    reader.refresh()
+
+    assert [header.id for header in reader.headers] == [1]
 
 
 def test_counts_add_up_by_minute_source_and_level(path: Path) -> None:
