@@ -110,10 +110,11 @@ def poll(port: int) -> None:
     """Ask for the newest probes again and again; report when each was first seen."""
     gateway = Gateway(port)
     gateway.ask("query", {"limit": 1, "count": "none"})
-    await_go()
     seen: dict[str, float] = {}
+    # before the go: the first probe comes at once
     asked = {"sources": [_PROBE], "since": time.time_ns(), "limit": _PAGE}
     asked |= {"fields": ["timestamp", "message"], "count": "none"}
+    await_go()
     while not told_to_finish():
         logs = gateway.ask("query", asked)["logs"]
         now = time.perf_counter()
