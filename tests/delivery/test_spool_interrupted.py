@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.batch.encode import Row
 from pipeline.delivery.spool import Rows, Spool
-from tests.interrupting import TimeLimitError, interrupted
+from tests.interrupting import TimeLimitError, at_point, interrupted
 
 ROW: Row = (1, "web", 9, "x" * 50, None, None, None)
 
@@ -36,3 +37,17 @@ def test_an_append_that_is_cut_short_is_there_or_not(tmp_path: Path) -> None:
     assert spool.damaged == 0
     assert size == spool._segments[-1].size
     spool.close(remove=True)
+
+
+def test_a_close_that_is_cut_short_may_be_said_again(tmp_path: Path) -> None:
+    """No descriptor is closed twice: it may be another file's by then."""
+    for point in range(1, 4):
+        spool = Spool(tmp_path / str(point), b"p" * 16, limit_bytes=1 << 20)
+        spool.append_row(1, ROW)
+        with suppress(TimeLimitError), at_point(point, _end):
+            spool._segments[0].close()
+        assert spool.close(remove=True)
+
+
+def _end() -> None:
+    raise TimeLimitError

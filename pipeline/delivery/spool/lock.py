@@ -55,9 +55,9 @@ class Lock:
 
     def forget(self) -> None:
         """Close it in this process; one that it was forked from still holds it."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def maybe_lock(folder: Path, producer: bytes) -> Lock | None:

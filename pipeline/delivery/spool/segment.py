@@ -118,9 +118,11 @@ class Segment:
 
     def close(self) -> None:
         """Write no more."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        # in this order: cut short in between by a signal's handler, a second close
+        # would hit whatever file has the number by then
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def remove(self) -> bool:
         """Close and delete it, if it can be: else it is adopted later."""
