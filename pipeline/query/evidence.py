@@ -7,7 +7,7 @@ table, and a token is looked up in all filters by one scan.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -94,6 +94,13 @@ class Table:
         self._judged.clear()
         self._touching.clear()
         self._places.clear()
+
+    def keep(self, live: Set[Header]) -> None:
+        """Forget all other blocks."""
+        for header in self._places.keys() - live:
+            del self._places[header]
+        for header in self._held.keys() - live:
+            self._held_slots -= len(self._held.pop(header)[1].of_slots)
 
     def judge(self, matcher: Matcher) -> Verdicts:
         """What each template tells; behind them stands what an unknown one does.

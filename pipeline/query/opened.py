@@ -7,6 +7,7 @@ bounded by what it takes decoded; the block that was not asked for longest goes 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Set
 from typing import Final
 
 from pipeline.batch.layout import MESSAGE
@@ -53,6 +54,14 @@ class Opened:
         self._blocks[header] = block
         self._weights[header] = 0
         self._turn(header)
+
+    def keep(self, live: Set[Header]) -> None:
+        """Let go of all other blocks: they are not asked for any more."""
+        for header in self._blocks.keys() - live:
+            del self._blocks[header]
+            self._total -= self._weights.pop(header)
+        if self._current not in self._blocks:
+            self._current = None
 
     def clear(self) -> None:
         """Let go of all of them."""

@@ -77,7 +77,9 @@ class Headers:
         ):
             self._listed, self._generation = headers, self.reader.generation
             self._table = self._table[:0]
-            self.matches.keep(frozenset(headers))
+            live = frozenset(headers)
+            for kept in (self.matches, self.opened, self.templates):
+                kept.keep(live)
         new = [
             (h.id, h.rows, h.minimum, h.maximum, h.first, h.last)
             for h in headers[len(self) :]

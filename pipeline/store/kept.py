@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Set
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -26,11 +27,21 @@ class Kept(Generic[Value]):
 
     def put(self, block_id: int, value: Value, size: int) -> None:
         """Keep a value that takes so many bytes; the longest unused go for it."""
+        self._drop(block_id)
         self._values[block_id] = value, size
         self._total += size
         while self._total > self._most and len(self._values) > 1:
             _, (_, gone) = self._values.popitem(last=False)
             self._total -= gone
+
+    def keep(self, live: Set[int]) -> None:
+        """Forget all other blocks."""
+        for block_id in self._values.keys() - live:
+            self._drop(block_id)
+
+    def _drop(self, block_id: int) -> None:
+        _, size = self._values.pop(block_id, (None, 0))
+        self._total -= size
 
     def clear(self) -> None:
         """Forget all."""

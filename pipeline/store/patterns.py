@@ -78,7 +78,8 @@ def parse_patterns(data: Bytes) -> BlockPatterns:
     at = _HEAD.size + 8 * count
     if count + rest > BATCH_ROWS or at + sum(sizes) != len(view):
         raise bad(f"{count} patterns and {rest} rows in {len(view)} bytes")
-    ids = np.frombuffer(view[_HEAD.size : at], "<u8")
+    # a copy: else all of the body would be held for it
+    ids = np.frombuffer(view[_HEAD.size : at], "<u8").copy()
     if not count:
         return no_patterns(rest)
     columns = []

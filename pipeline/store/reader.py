@@ -110,12 +110,12 @@ class Reader:
         """See what was committed since; no database yet means no blocks."""
         if not self._follow_file():
             return
-        self._execute("BEGIN")
+        self._fetch("BEGIN")
         try:
             self._see_new()
         finally:
             # nothing was written; a row that can't be read would fail a COMMIT, too
-            self._execute("ROLLBACK")
+            self._fetch("ROLLBACK")
 
     def _see_new(self) -> None:
         if not self._has_compacted:  # a database that no ingester has opened yet
@@ -158,6 +158,8 @@ class Reader:
         if new and new[-1].id >= COMPACTED:
             self.headers = [header for header in self._live.items if header.rows]
             self.generation += 1
+            for kept in (self._counts, self._patterns, self._directories):
+                kept.keep({header.id for header in self.headers})
         else:
             self.headers.extend(new)
 
@@ -369,9 +371,6 @@ class Reader:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _execute(self, statement: str) -> None:
-        self._fetch(statement)
 
     def _fetch(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:
         if self._connection is None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.entry import Entry
 from pipeline.query import cells
 from pipeline.query.remembered import Bounded, Matches
+from pipeline.store.kept import Kept
 from pipeline.store.reader import Header
 from tests.query.oracle import Stored
 from tests.query.stores import Asker, append, ids, merge, settle
@@ -292,3 +293,31 @@ def test_what_was_not_asked_for_longest_goes_first() -> None:
     kept.put("e", "e", 1400)
 
     assert [kept.get(key) for key in "abcde"] == ["a", None, "c", "d", None]
+
+
+def test_blocks_that_are_gone_are_not_held_open(asker: Asker, path: Path) -> None:
+    """With retention and compaction at work all blocks are others after a while."""
+    ask(asker, q="rare")
+    headers = asker.engine._context.headers
+    before = list(headers.reader.headers)
+    opened = [header in headers.opened for header in before]
+    merge(path, 0, 3)
+    ask(asker, q="rare")
+
+    assert opened == [True] * 3
+    assert not any(header in headers.opened for header in before)
+    assert headers.reader.headers[0] in headers.opened
+
+
+def test_headers_of_blocks_that_are_gone_are_forgotten() -> None:
+    """Their room is free again; what is put twice counts once."""
+    kept: Kept[str] = Kept(1000)
+    for block in range(5):
+        kept.put(block, "old", 200)
+    kept.put(4, "same", 200)
+    kept.keep({0, 4})
+    for block in range(5, 8):
+        kept.put(block, "new", 200)
+
+    found = [kept.get(block) for block in range(8)]
+    assert found == ["old", None, None, None, "same", "new", "new", "new"]
