@@ -68,6 +68,7 @@ test('a pipeline that ends is reported at once, with its last words', async (t) 
   const { error, took } = await startError(t, {
     ingest: { endpoint: 'tcp://127.0.0.1:1' },
     publish: { endpoint: 'tcp://127.0.0.1:1' },
+    startTimeoutMs: 120_000,
   });
 
   assert.equal(error.code, 'LOG_SYSTEM_START');
@@ -75,7 +76,7 @@ test('a pipeline that ends is reported at once, with its last words', async (t) 
     error.lastWords.at(-1),
     /tcp:\/\/127\.0\.0\.1:1 is ingest\.endpoint too/,
   );
-  assert.ok(took < 15_000, `${took} ms of 30,000`);
+  assert.ok(took < 60_000, `${took} ms of 120,000`);
 });
 
 test('interpreters without the pipeline are passed over; the error has the line to install it', async (t) => {

@@ -45,8 +45,9 @@ def test_a_line_without_an_end_waits_for_it(follow):
     follow.expect("one", "half and half")
 
 
-def test_a_trace_is_one_entry_at_any_pace(follow):
+def test_a_trace_is_one_entry_at_any_pace(follow, monkeypatch):
     """Its lines come one by one, none of them long after the one before."""
+    monkeypatch.setattr("pipeline.collectors.tail.tailer.OPEN_SECONDS", 3.0)
     follow.append("ERROR no\n")
     follow.start()
     for line in ("Traceback (most recent call last):", '  File "x"', "ValueError: no"):

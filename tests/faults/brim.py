@@ -87,7 +87,7 @@ def brim(folder: Path, *, long: bool) -> Figures:
             site.wait_for_entries(1)
             gateway, answers = Gateway(beside), Answers(beside)
             assert not gateway.log()
-            assert not gateway.health()
+            wait_for("health", lambda: not gateway.health())
             delays = [
                 _fill_and_free(site, gateway, answers, disk / "ballast", seconds)
                 for _ in range(ROUNDS)
@@ -125,7 +125,8 @@ def _fill_and_free(
     asked = Client(endpoint_of("", str(site.ingester.database)))
     wait_for("a full disk", lambda: _stage(asked) == "full")
     wait_for("refusal", lambda: "disk is full" in gateway.log())
-    assert "nothing is taken" in gateway.health()[0]
+    said = "nothing is taken"
+    wait_for("reason", lambda: any(said in each for each in gateway.health()))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         ask()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Sequence
-from multiprocessing.synchronize import Event
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,10 @@ from tests.faults.processes import Ingester, Producer, finish, started
 from tests.faults.report import Figures
 
 READERS = 3
+READY_SECONDS = 60.0
+MOVED_SECONDS = 60.0
+"""By then something must have been merged and purged."""
+
 PRODUCERS = 2
 RATE = 2_000
 """Entries a second of each producer."""
@@ -49,10 +53,16 @@ def _deleted(number: int) -> bool:
 
 
 def read(
-    database: Path, oracles: Sequence[Path], gone: Any, stop: Event, results: Any
+    database: Path,
+    oracles: Sequence[Path],
+    gone: Any,
+    ready: Barrier,
+    stop: Event,
+    results: Any,
 ) -> None:
-    """Ask again and again, until told to stop."""
+    """Ask again and again, from when all are ready until told to stop."""
     engine = Engine(database, Limits(), clock.monotonic)
+    ready.wait(READY_SECONDS)
     known = [Oracle(path) for path in oracles]
     found = Seen(0, 0, [])
     try:
@@ -111,13 +121,15 @@ def crowd(folder: Path, *, long: bool) -> Figures:
     ]
     context = multiprocessing.get_context("spawn")
     stop, gone, results = context.Event(), context.Value("q", 0), context.Queue()
+    ready = context.Barrier(READERS + 1)
     paths = [producer.oracle.path for producer in producers]
-    given = (ingester.database, paths, gone, stop, results)
+    given = (ingester.database, paths, gone, ready, stop, results)
     readers = [context.Process(target=read, args=given) for _ in range(READERS)]
     with started(ingester), started(*producers):
         for reader in readers:
             reader.start()
         client = Client(endpoint_of("", str(ingester.database)))
+        ready.wait(READY_SECONDS)
         deleted = _delete_some(client, producers, gone, seconds)
         stop.set()
         found = [results.get(timeout=120) for _ in readers]
@@ -145,9 +157,11 @@ def _delete_some(
     client: Client, producers: Sequence[Producer], gone: Any, seconds: float
 ) -> int:
     """Each stretch of numbers that is complete, until the time is up."""
-    end = time.monotonic() + seconds
+    start = time.monotonic()
     deleted, first = 0, 3000
-    while time.monotonic() < end:
+    while (passed := time.monotonic() - start) < seconds or (
+        passed < MOVED_SECONDS and not (deleted and _has_moved(client))
+    ):
         last = first + 999
         if min(producer.oracle.settled for producer in producers) <= last:
             time.sleep(0.05)
@@ -157,6 +171,11 @@ def _delete_some(
         gone.value = last
         first += 7000
     return deleted
+
+
+def _has_moved(client: Client) -> bool:
+    state = client.status()["compaction"]
+    return bool(state["blocks_merged"] and state["blocks_purged"])
 
 
 FAULTS = {"readers-of-a-moving-store": crowd}

@@ -154,7 +154,7 @@ def suffer(
             site.wait_for_entries(site.progress + RATE // 4)
             with blow():
                 time.sleep(START_SECONDS)
-                before = site.progress
+                before = _at_rest(site) if silent else site.progress
                 time.sleep(seconds)
                 through += site.progress - before
             slowest = max(slowest, _healed(site, before))
@@ -168,6 +168,18 @@ def suffer(
         peak_mb=site.peak_bytes / 2**20,
         note=f"acknowledged again after {slowest:.1f} s at most",
     )
+
+
+def _at_rest(site: Site) -> int:
+    """The progress once what was under way when the blow fell has come through."""
+    end = time.monotonic() + HEAL_SECONDS
+    before = site.progress
+    while time.monotonic() < end:
+        time.sleep(START_SECONDS)
+        if site.progress == before:
+            break
+        before = site.progress
+    return before
 
 
 def _healed(site: Site, before: int) -> float:

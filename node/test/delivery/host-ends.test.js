@@ -25,7 +25,9 @@ after(() => pipeline?.close());
 
 /** A program that logs; what it said so far is in `said`. */
 function host(how, { url = pipeline.url, folder = pipeline.spoolDir } = {}) {
-  const args = [HOST, url, folder, how, how];
+  // with a gateway there, as long as a slow machine needs
+  const farewellMs = url === pipeline.url ? 20_000 : 2_000;
+  const args = [HOST, url, folder, how, how, String(farewellMs)];
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

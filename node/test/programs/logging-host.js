@@ -1,7 +1,8 @@
 'use strict';
 
 /**
- * A program that logs and ends in the way that its arguments say: url, folder, source, how.
+ * A program that logs and ends in the way that its arguments say: url, folder, source, how,
+ * and how many milliseconds its end may be held up.
  * Each entry that was stored is told on standard output by its message.
  */
 
@@ -11,8 +12,12 @@ const { Sender } = require('../../src/delivery/sender.js');
 const { addExitHooks } = require('../../src/process/exit-hooks.js');
 const { JSONRPCClient } = require('../../src/utils/json-rpc-client.js');
 
-const [url, spoolDir, source, how] = process.argv.slice(2);
-const sender = new Sender({ client: new JSONRPCClient(url), spoolDir });
+const [url, spoolDir, source, how, farewell] = process.argv.slice(2);
+const sender = new Sender({
+  client: new JSONRPCClient(url),
+  spoolDir,
+  farewellMs: Number(farewell),
+});
 addExitHooks({
   stop: async () => {
     await sender.close();
