@@ -27,7 +27,7 @@ from pipeline.gateway.errors import (
     busy,
 )
 from pipeline.gateway.params import pack_params
-from pipeline.gateway.process import Answer, Question, WorkerProcess
+from pipeline.gateway.process import START_SECONDS, Answer, Question, WorkerProcess
 from pipeline.query.requests import TailRequest
 from pipeline.scope import Scope
 
@@ -333,7 +333,7 @@ class Pool:
         assert slot.process is not None
         # the first question proves that it works, and loads what answering needs
         self._send(slot, "tail", pack_params(TailRequest(limit=1)))
-        self._guard(slot, self.timeout + STOP_SECONDS, None)
+        self._guard(slot, max(START_SECONDS, self.timeout + STOP_SECONDS), None)
         how = "the gateway"
         try:
             while (answer := await slot.process.answer()) is not None:

@@ -24,6 +24,10 @@ REPLY_BYTES: Final = 256 << 20
 READ_AHEAD_BYTES: Final = 1 << 20
 """What asyncio reads before somebody waits for it: big replies come in few steps."""
 
+START_SECONDS: Final = 30.0
+"""A worker that was started has at least this long for its first answer: it loads what
+answering needs, which has nothing to do with how long a question may take."""
+
 END_SECONDS: Final = 2.0
 """A worker that is told to end gets this long."""
 

@@ -247,6 +247,19 @@ def test_a_worker_that_misses_the_time_limit_is_replaced():
     run(test())
 
 
+def test_a_worker_has_time_to_start_whatever_a_question_has():
+    """One that loads for longer than any question may take isn't killed for it."""
+    late = "import runpy, sys, time; time.sleep(1.5); runpy.run_path(sys.argv[1])"
+
+    async def test():
+        command = [WORKER[0], "-c", late, WORKER[1]]
+        async with pool_of(seconds=0.001, command=command) as pool:
+            await until(lambda: pool.ready == 1)
+            assert pool.counters.killed == pool.counters.restarts == 0
+
+    run(test())
+
+
 @pytest.mark.parametrize("q", ["die", "garbage"])
 def test_a_worker_that_dies_fails_only_its_question(q):
     """The next one is answered by its successor."""
