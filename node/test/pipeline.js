@@ -20,17 +20,32 @@ function findPython() {
   return process.env.PIPELINE_PYTHON ?? (fs.existsSync(own) ? own : 'python3');
 }
 
+/** Below those that Linux gives to outgoing connections, and to who asks for any. */
+const PORTS = { first: 20_000, count: 12_000, ofProcess: 32 };
+let handedOut = 0;
+
 /**
- * A port of this machine that nobody listens on.
+ * A port of this machine that nobody listens on, and that nobody is given by chance
+ * between now and when a program has started that is told it.
  * @returns {Promise<number>}
  */
 async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = /** @type {net.AddressInfo} */ (server.address());
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const number = process.pid * PORTS.ofProcess + handedOut;
+    const port = PORTS.first + (number % PORTS.count);
+    handedOut += 1;
+    const server = net.createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EADDRINUSE')
+        throw error;
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** @param {number} ms */

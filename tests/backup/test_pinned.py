@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pipeline.store.database import open_reader
 from pipeline.store.listed import live_blocks
 from pipeline.store.rows_of_block import rows_of_block
 from pipeline.store.verify import verify_store
-from tests.ingester.process import Process, Sender
+from tests.ingester.process import Process, Sender, still
 
 ENTRIES = 12
 
@@ -56,6 +56,8 @@ def test_what_is_replaced_meanwhile_stays_until_it_is_copied(
     endpoint = endpoint_of("", str(ingester.database))
     client = Client(endpoint)
     sender = Sender(ingester)
+    idle = ExitStack()
+    idle.enter_context(still(client))  # or all could be one block already
     for number in range(ENTRIES):
         sender.send(pack({"message": f"entry {number}", "source": "web"}))
         eventually(lambda n=number: client.status()["counters"].get("entries", 0) > n)
@@ -69,6 +71,7 @@ def test_what_is_replaced_meanwhile_stays_until_it_is_copied(
         if not seen:
             with closing(open_reader(ingester.database)) as connection:
                 before = live_blocks(connection)
+                idle.close()
                 client.compact()
                 time.sleep(0.5)  # ten times as long as replaced blocks are kept
                 assert live_blocks(connection) != before

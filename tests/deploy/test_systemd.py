@@ -19,6 +19,7 @@ import pytest
 
 from pipeline import service
 from pipeline.cli.heartbeat import PATIENCE_SECONDS, Heartbeat
+from tests.ports import free_port
 
 UNIT = (
     Path(__file__).parents[2] / "config/deploy/systemd/recursive-log-pipeline.service"
@@ -50,11 +51,6 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
     there = Systemd(tmp_path)
     yield there
     there.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def test_the_unit_runs_says_ready_beats_and_stops(tmp_path, systemd):

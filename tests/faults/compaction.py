@@ -57,8 +57,13 @@ def worker_kills(folder: Path, *, long: bool) -> Figures:
     site = _site(folder)
     killed: set[int] = set()
 
+    def fresh() -> int | None:
+        # the ingester may not have noticed yet that the one before is gone
+        pid = worker_of(site.ingester)
+        return None if pid in killed else pid
+
     def strike(_: int) -> None:
-        pid = wait_for("a worker", lambda: worker_of(site.ingester))
+        pid = wait_for("a worker of its own", fresh)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         killed.add(pid)

@@ -15,10 +15,10 @@ from bench.measure import memory_of
 from pipeline import transport
 from tests.faults import strangers
 from tests.faults.malformed import messages
-from tests.faults.network import free_ports
 from tests.faults.processes import Ingester, finish
 from tests.faults.report import Figures
 from tests.faults.site import Site
+from tests.ports import free_port
 
 RATE = 5_000
 MB = 1 << 20
@@ -32,7 +32,7 @@ QUICK_GROWTH_MB = 48.0
 
 def on_tcp(folder: Path) -> Ingester:
     """An ingester on two ports of its own."""
-    ingest, publish = free_ports(2)
+    ingest, publish = free_port(), free_port()
     return Ingester(
         folder,
         INGEST__ENDPOINT=f"tcp://127.0.0.1:{ingest}",

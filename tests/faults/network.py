@@ -7,7 +7,6 @@ and time-outs in the long form.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +18,7 @@ from tests.faults.processes import Ingester, Producer, finish, wait_for
 from tests.faults.relay import Relay
 from tests.faults.report import Figures
 from tests.faults.site import Site
+from tests.ports import free_port
 
 RATE = 10_000
 """Entries a second of each service."""
@@ -113,7 +113,7 @@ def control(folder: Path, *, long: bool) -> Figures:
 
 def through_relay(name: str, mode: str, folder: Path, *, long: bool) -> Figures:
     """As above, over two relays on this machine."""
-    ingest, publish = free_ports(2)
+    ingest, publish = free_port(), free_port()
     ingester = Ingester(
         folder,
         INGEST__ENDPOINT=f"tcp://127.0.0.1:{ingest}",
@@ -193,15 +193,6 @@ def redirect(producer: Producer, ingest: int, publish: int) -> None:
     for option, port in (("--endpoint", ingest), ("--publish", publish)):
         place = producer.words.index(option) + 1
         producer.words[place] = f"tcp://127.0.0.1:{port}"
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has at this moment."""
-    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [server.getsockname()[1] for server in servers]
-    for server in servers:
-        server.close()
-    return found
 
 
 BLOWS: dict[str, Blow] = {

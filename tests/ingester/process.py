@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from pipeline import transport
+from pipeline.control import Client
 from pipeline.wire.frame import (
     ACKNOWLEDGE_TOPIC,
     Acknowledgement,
@@ -62,6 +67,20 @@ class Process(RunningIngester):
             found = connection.execute("SELECT reason FROM dead_letters").fetchall()
         connection.close()
         return Counter(reason for (reason,) in found)
+
+
+@contextmanager
+def still(client: Client) -> Iterator[None]:
+    """Its compaction worker does nothing: not even what it does when idle."""
+    end = time.monotonic() + WAIT_MS / 1000
+    while not (worker := client.status()["compaction"]["worker_pid"]):
+        assert time.monotonic() < end, "no worker was started"
+        time.sleep(0.02)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 class Sender:

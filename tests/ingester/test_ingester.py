@@ -16,6 +16,7 @@ import zmq
 
 from pipeline import transport
 from pipeline.collectors.collector import Collector
+from pipeline.control import Client, endpoint_of
 from pipeline.wire.frame import SUMMARY_TOPIC, Acknowledgement, Flag, Reply, Status
 from tests.ingester.process import WAIT_MS, Process, Sender
 from tests.running import RunningIngester
@@ -136,15 +137,24 @@ def test_a_restart_goes_on_with_the_numbers(ingester: Process) -> None:
     again.close()
 
 
-def test_sigterm_commits_what_was_taken(ingester: Process, sender: Sender) -> None:
-    """And acknowledges it: a full commit's time has not passed yet."""
+def test_sigterm_commits_what_was_taken(tmp_path: Path) -> None:
+    """And acknowledges it: the time of the next commit would be long after."""
+    ingester = Process(tmp_path)
+    ingester.environment["PIPELINE_INGEST__COMMIT_INTERVAL_MS"] = "10000"
+    ingester.start()
+    sender = Sender(ingester)
+    sender.reply()
+    client = Client(endpoint_of("", str(ingester.database)))
     for number in range(50):
         send(sender, 1 + number * 100, 100)
+    while client.status()["counters"].get("messages", 0) < 50:
+        time.sleep(0.02)
 
     assert ingester.end(signal.SIGTERM) == 0
 
     assert sender.wait_for(5000).durable == 5000
     assert messages(ingester) == numbers(1, 5000)
+    sender.close()
 
 
 def test_plain_maps_arrays_and_topics_are_stored(ingester: Process) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.end_to_end.running import Pipeline
 from tests.mcp.clients import ERAS, connected, error_of, of_http, of_stdio, text_of
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -48,9 +48,7 @@ def test_many_clients_are_served_at_once(http_server):
 
 def test_a_gateway_that_is_away_is_said_and_used_when_it_is_back():
     """By the same client, which is not started anew."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     pipeline = Pipeline(server__port=port)
     url = f"http://127.0.0.1:{port}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from pipeline.settings.alerts import Channel
 from pipeline.timestamp import SECOND, format_timestamp, parse_timestamp
 from tests.alerts.made import T0, alert, at
 from tests.analyzer.channels.peers import http_peer, notice, wait_for
+from tests.ports import free_port
 
 GATEWAY = "http://127.0.0.1:8888/"
 
@@ -34,9 +34,7 @@ class Peer:
     def __init__(self, folder: Path) -> None:
         config = folder / "alertmanager.yml"
         config.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.root = f"http://127.0.0.1:{port}"
         self._log = (folder / "log").open("wb")
         self.child = subprocess.Popen(
