@@ -7,7 +7,7 @@ not there at all, and may be tried again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -97,21 +97,29 @@ class Writer:
         """Whether commits return before they are on disk."""
         self._changed = False
         self._lock = Lock(path)
-        try:
-            heal(path, clock.now_ns(), say, synced=durability == "disk")
-            self._connection = open_writer(path, durability)
-        except StoreError:
-            self._lock.release()
-            raise
-        # a number is never given twice, even if its block was lost
-        (last,) = self._connection.execute(
-            "SELECT max(coalesce((SELECT max(id) FROM blocks), 0),"
-            " coalesce((SELECT max(block) FROM producers), 0))"
-        ).fetchone()
-        self._replacing = Replacing(self._connection)
-        self._chain = Chaining(self._connection)
-        with self._transaction():
-            self._chain.begin(self._replacing.live, clock.now_ns())
+        with ExitStack() as failed:
+            failed.callback(self._lock.release)
+            try:
+                self._open(durability, say)
+            except DamageError:  # in what `heal` doesn't read; it is suspect now
+                self._open(durability, say)
+            failed.pop_all()
+
+    def _open(self, durability: str, say: Say) -> None:
+        heal(self.path, clock.now_ns(), say, synced=durability == "disk")
+        self._connection = open_writer(self.path, durability)
+        with ExitStack() as failed:
+            failed.callback(self._connection.close)
+            # a number is never given twice, even if its block was lost
+            (last,) = self._connection.execute(
+                "SELECT max(coalesce((SELECT max(id) FROM blocks), 0),"
+                " coalesce((SELECT max(block) FROM producers), 0))"
+            ).fetchone()
+            self._replacing = Replacing(self._connection)
+            self._chain = Chaining(self._connection)
+            with self._transaction():
+                self._chain.begin(self._replacing.live, clock.now_ns())
+            failed.pop_all()
         self._chain.written()
         self.last_block: int = max(last, self._replacing.last_commit())
 

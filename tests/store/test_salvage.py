@@ -28,11 +28,14 @@ LETTER = DeadLetter(NOW, "reason", "detail", PRODUCER, 1, b"x")
 
 
 def commit(
-    writer: Writer, stream: Stream, letters: tuple[DeadLetter, ...] = ()
+    writer: Writer,
+    stream: Stream,
+    letters: tuple[DeadLetter, ...] = (),
+    size: int = 150,
 ) -> None:
     """One more block of the stream's entries."""
     rng = random.Random(writer.last_block)
-    rows = [entry(message=rng.randbytes(150).hex()) for _ in range(ROWS)]
+    rows = [entry(message=rng.randbytes(size).hex()) for _ in range(ROWS)]
     batch = batch_of(rows).batch
     assert batch is not None
     part = Part(batch, PRODUCER, stream.accepted + 1, None)
@@ -215,6 +218,31 @@ def test_damage_found_by_a_commit_is_salvaged_by_the_next_start(path: Path) -> N
     assert "malformed" in said[0]
     assert len(readable) == BLOCKS
     assert opened(path)[0] == []
+
+
+def test_damage_found_while_it_is_opened_is_salvaged_at_once(
+    path: Path, tmp_path: Path
+) -> None:
+    """In a block's data, which only its place in the chain has to be read for."""
+    killed = tmp_path / "killed.db"
+    with closing(Writer(path)) as writer:
+        (stream,) = writer.streams()
+        commit(writer, stream, size=1500)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint")
+            ((data,),) = connection.execute(
+                "SELECT data FROM blocks ORDER BY id DESC LIMIT 1"
+            )
+        # before it is closed, when no block waits for its place any more
+        killed.write_bytes(path.read_bytes())
+    place = killed.read_bytes().index(data[70_000:70_100])
+    overwrite(killed, place - place % PAGE_BYTES, bytes(PAGE_BYTES))
+
+    said, stream, readable = opened(killed)
+
+    assert "malformed" in said[0]
+    assert (len(readable), stream.lost) == (BLOCKS, ROWS)
+    assert opened(killed)[0] == []
 
 
 def test_a_reader_follows_the_fresh_file(path: Path) -> None:
