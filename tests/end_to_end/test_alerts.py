@@ -49,11 +49,12 @@ def test_a_burst_is_told_once_everywhere(watched, hook):
     assert {one["id"] for one in opened["samples"]} < {one["id"] for one in replayed}
     assert len(opened["samples"]) == 5
     assert opened["patterns"] == [{"pattern": "request <*> failed", "count": 20}]
-    (line,) = watched.lines()
+    (line,) = watched.until(watched.lines, "line")
     assert "20 errors of api" in line
 
     watched.until(lambda: watched.events("resolved"), "end")
     watched.until(lambda: len(hook.posts) == 2, "second POST")
+    watched.until(lambda: len(watched.lines()) == 2, "second line")
     time.sleep(1)
     assert watched.kinds() == hook.events() == ["opened", "resolved"]
     assert len(watched.lines()) == 2
@@ -255,7 +256,7 @@ def test_a_hangup_reloads(watched, hook):
     watched.errors(6, level="INFO", metadata={"status": 503})
     watched.until(lambda: hook.posts, "POST")
 
-    (opened,) = watched.events("opened")
+    (opened,) = watched.until(lambda: watched.events("opened"), "entry")
     assert opened["reasons"][0]["key"] == "5xx"
     assert opened["value"] == 6
     watched.until(lambda: watched.events("resolved"), "end")
