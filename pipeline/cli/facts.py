@@ -19,7 +19,9 @@ from pipeline.settings import Settings
 from pipeline.store.database import DatabaseError, open_reader, size_on_disk
 from pipeline.store.reader import Reader
 
-ANSWER_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 5.0
+"""One that waits for a disk or a core is slow; silence of so long is an illness."""
+
 COMPLAINTS: Final = "source:pipeline level:>=WARN"
 MESSAGE_CHARACTERS: Final = 200
 _OTHERS: Final = 0o077
