@@ -26,7 +26,7 @@ POLL_SECONDS = 0.01
 ROOT = Path(__file__).parents[2]
 
 
-def wait_for(what: str, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120.0) -> Any:
     """The first true value of the condition; raises AssertionError when time is up."""
     end = time.monotonic() + seconds
     while not (found := condition()):
